@@ -1,1 +1,5 @@
-//! To come.
+//! One bank: ledger, journal, projections.
+
+pub mod journal;
+pub mod ledger;
+pub mod projection;

@@ -1,0 +1,12 @@
+//! The journal: append-only, hash-chained batch by batch, the only thing that must be synced.
+//!
+//! [`store`] is the file; [`reader`] reads it again, for replay, projections and `verify`; [`chain`] is the
+//! hash that each batch adds to.
+
+pub mod chain;
+pub mod reader;
+pub mod store;
+
+pub use chain::Chain;
+pub use reader::JournalReader;
+pub use store::{AppendError, OpenError, PersonRow, Row, SqliteStore, Store};

@@ -1,0 +1,84 @@
+//! Reads the journal again, over a connection of its own that cannot write.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use prost::Message;
+use rusqlite::{Connection, OptionalExtension, params};
+use strife_proto::journal::v1 as pb;
+
+use super::chain::{Batch, Broken};
+use super::store::{FILE, open_read_only};
+use crate::ledger::Entry;
+
+/// Why the journal cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// SQLite said so.
+    #[error("the journal cannot be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A batch does not continue the chain.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// A batch's entries cannot be read.
+    #[error("batch {0} of the journal cannot be read")]
+    Malformed(u64),
+}
+
+/// A reader of one bank's journal.
+#[derive(Debug)]
+pub struct JournalReader(Connection);
+
+impl JournalReader {
+    /// Opens the journal of a data folder.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn open(dir: &Path) -> rusqlite::Result<Self> {
+        open_read_only(&dir.join(FILE)).map(Self)
+    }
+
+    /// Batches after a number, in order, at most `count_max`.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn batches_after(&self, number: u64, count_max: usize) -> rusqlite::Result<Vec<Batch>> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT number, first_position, count, body, hash FROM batches
+             WHERE number > ?1 ORDER BY number LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![number.cast_signed(), count_max as i64], |row| {
+            Ok(Batch {
+                number: row.get::<_, i64>(0)?.cast_unsigned(),
+                first_position: row.get::<_, i64>(1)?.cast_unsigned(),
+                count: row.get::<_, i64>(2)?.cast_unsigned(),
+                body: Bytes::from(row.get::<_, Vec<u8>>(3)?),
+                hash: row.get(4)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Chain hash after a batch.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn hash_of(&self, number: u64) -> rusqlite::Result<Option<[u8; 32]>> {
+        self.0
+            .query_row("SELECT hash FROM batches WHERE number = ?1", [number.cast_signed()], |row| row.get(0))
+            .optional()
+    }
+}
+
+/// The entries of a batch.
+///
+/// # Errors
+/// [`ReadError::Malformed`].
+pub fn entries_of(batch: &Batch) -> Result<Vec<Entry>, ReadError> {
+    let malformed = || ReadError::Malformed(batch.number);
+    let wire = pb::Batch::decode(batch.body.clone()).map_err(|_| malformed())?;
+    if wire.entries.len() as u64 != batch.count {
+        return Err(malformed());
+    }
+    wire.entries.into_iter().map(|entry| Entry::from_wire(entry).map_err(|_| malformed())).collect()
+}

@@ -1,0 +1,304 @@
+//! The journal's file: SQLite, WAL, `synchronous=FULL`. Rows are appended in order and nothing else stands in
+//! the hot commit. Details of people and sessions are rows beside it, written in the same commit, so that they
+//! can be erased.
+
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::hmac;
+use bytes::Bytes;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use strife_proto::signing;
+
+use super::chain::Batch;
+use crate::ledger::PersonId;
+use crate::ledger::state::{Own, SessionId};
+
+/// The journal's file in a bank's data folder.
+pub const FILE: &str = "journal.db";
+
+/// The schema that this program reads and writes.
+const SCHEMA_VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE batches (
+        number INTEGER PRIMARY KEY, first_position INTEGER NOT NULL, count INTEGER NOT NULL,
+        body BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+    CREATE TABLE people (
+        id BLOB PRIMARY KEY, login TEXT NOT NULL UNIQUE, display_name TEXT NOT NULL,
+        password_hash TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE sessions (
+        id BLOB PRIMARY KEY, person BLOB NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+";
+
+/// A person's row, which can be erased without breaking the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonRow {
+    /// Who.
+    pub id: PersonId,
+    /// Log-in name.
+    pub login: String,
+    /// For the screen.
+    pub display_name: String,
+    /// argon2id, PHC string.
+    pub password_hash: String,
+}
+
+/// A change of a row beside the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A new person.
+    Person(PersonRow),
+    /// A new session.
+    Session {
+        /// Its id.
+        id: SessionId,
+        /// Whose.
+        person: PersonId,
+        /// By the bank's clock, milliseconds since the Unix epoch.
+        expires_at_ms: i64,
+    },
+    /// A session's end.
+    SessionEnded(SessionId),
+}
+
+/// Why a batch is not durable.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// There is no room: nothing was written, and it can be tried again.
+    #[error("there is no room for the journal: {0}")]
+    Full(rusqlite::Error),
+    /// Nobody knows what was written: the process must end without an answer.
+    #[error("the journal cannot be written: {0}")]
+    Fatal(rusqlite::Error),
+}
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite said so.
+    #[error("{path}: {source}", path = path.display())]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The folder belongs to another bank or network.
+    #[error("{path} is the journal of {found}, not of {expected}", path = path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// Written by a newer program.
+    #[error("{path} has schema {found}; this program knows {SCHEMA_VERSION}", path = path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+    },
+    /// The system gave no random bytes for the key of the rows' digests.
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// Where batches become durable. A trait so that tests can lose power at any point.
+pub trait Store: Send {
+    /// Appends a batch and changes rows beside it, all or nothing, and returns once it is on the disk.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError>;
+
+    /// A keyed digest of a person's row, which is all that the chain carries of it.
+    fn digest(&self, row: &PersonRow) -> Bytes;
+}
+
+/// The embedded store.
+#[derive(Debug)]
+pub struct SqliteStore {
+    connection: Connection,
+    digest_key: Vec<u8>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the journal of a data folder.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(dir: &Path, own: &Own) -> Result<Self, OpenError> {
+        let path = dir.join(FILE);
+        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+        let mut connection = Connection::open(&path).map_err(sqlite)?;
+        configure(&connection, "FULL").map_err(sqlite)?;
+        // large checkpoints stall the writer: `Checkpointer` runs them elsewhere
+        connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sqlite)?;
+        let whose = format!("{}/{}", own.network, own.bank);
+        let schema: i64 =
+            connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
+        match schema {
+            0 => {
+                let key = signing::random::<32>().map_err(|_| OpenError::Random)?;
+                create(&mut connection, &whose, &key).map_err(sqlite)?;
+            }
+            SCHEMA_VERSION => {}
+            found => return Err(OpenError::Schema { path, found }),
+        }
+        let meta = |key: &str| {
+            connection
+                .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get::<_, Vec<u8>>(0))
+                .map_err(sqlite)
+        };
+        let found = String::from_utf8_lossy(&meta("whose")?).into_owned();
+        if found != whose {
+            return Err(OpenError::Foreign { path, found, expected: whose });
+        }
+        let digest_key = meta("digest_key")?;
+        Ok(Self { connection, digest_key })
+    }
+
+    /// Every person's row.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
+        let mut statement =
+            self.connection.prepare("SELECT id, login, display_name, password_hash FROM people")?;
+        let rows = statement.query_map([], |row| {
+            Ok(PersonRow {
+                id: PersonId(row.get(0)?),
+                login: row.get(1)?,
+                display_name: row.get(2)?,
+                password_hash: row.get(3)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    /// Every session, with whose it is and when it ends.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {
+        let mut statement = self.connection.prepare("SELECT id, person, expires_at_ms FROM sessions")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, PersonId(row.get(1)?), row.get(2)?)))?;
+        rows.collect()
+    }
+
+    /// What the writer's own connection has for `journal_mode` and `synchronous`.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn durability(&self) -> rusqlite::Result<(String, i64)> {
+        let mode = self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+        let synchronous = self.connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+        Ok((mode, synchronous))
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
+        append(&mut self.connection, batch, rows).map_err(|error| match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => AppendError::Full(error),
+            _ => AppendError::Fatal(error),
+        })
+    }
+
+    fn digest(&self, row: &PersonRow) -> Bytes {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.digest_key);
+        let mut context = hmac::Context::with_key(&key);
+        for part in [row.login.as_bytes(), row.display_name.as_bytes(), row.password_hash.as_bytes()] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        Bytes::copy_from_slice(context.sign().as_ref())
+    }
+}
+
+fn append(connection: &mut Connection, batch: &Batch, rows: &[Row]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if batch.count > 0 {
+        transaction
+            .prepare_cached(
+                "INSERT INTO batches (number, first_position, count, body, hash) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![
+                batch.number.cast_signed(),
+                batch.first_position.cast_signed(),
+                batch.count.cast_signed(),
+                batch.body.as_ref(),
+                batch.hash.as_slice(),
+            ])?;
+    }
+    for row in rows {
+        match row {
+            Row::Person(person) => transaction
+                .prepare_cached(
+                    "INSERT INTO people (id, login, display_name, password_hash) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![person.id.0, person.login, person.display_name, person.password_hash])?,
+            Row::Session { id, person, expires_at_ms } => transaction
+                .prepare_cached("INSERT INTO sessions (id, person, expires_at_ms) VALUES (?1, ?2, ?3)")?
+                .execute(params![id, person.0, expires_at_ms])?,
+            Row::SessionEnded(id) => {
+                transaction.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute(params![id])?
+            }
+        };
+    }
+    transaction.commit()
+}
+
+fn create(connection: &mut Connection, whose: &str, digest_key: &[u8]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute("INSERT INTO meta VALUES ('whose', ?1)", [whose.as_bytes()])?;
+    transaction.execute("INSERT INTO meta VALUES ('digest_key', ?1)", [digest_key])?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()
+}
+
+/// What every connection of a bank is opened with.
+pub(crate) fn configure(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+/// Opens a file for reading alone.
+pub(crate) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+/// Moves the write-ahead log into the file, little and often, off the writer's thread.
+#[derive(Debug)]
+pub struct Checkpointer(Connection);
+
+impl Checkpointer {
+    /// Opens a connection for checkpoints alone.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn open(dir: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(dir.join(FILE))?;
+        configure(&connection, "FULL")?;
+        Ok(Self(connection))
+    }
+
+    /// Moves what no reader needs any more; never waits for the writer.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn run(&self) -> rusqlite::Result<()> {
+        self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).optional()?;
+        Ok(())
+    }
+}

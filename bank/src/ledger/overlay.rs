@@ -1,0 +1,167 @@
+//! A batch's view: changes on top of committed state, which become the state once the batch is durable and
+//! are dropped if it cannot be.
+
+use std::borrow::Borrow;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use crate::ledger::state::*;
+
+/// A committed map, or the changes to one.
+pub type Table<K, V> = HashMap<K, V>;
+
+/// Changes on top of a committed table. `None` is a removal.
+#[derive(Debug)]
+pub struct Layer<'a, K, V> {
+    base: &'a Table<K, V>,
+    changes: HashMap<K, Option<V>>,
+}
+
+impl<'a, K: Eq + Hash + Clone, V: Clone> Layer<'a, K, V> {
+    /// No changes yet.
+    pub fn over(base: &'a Table<K, V>) -> Self {
+        Self { base, changes: HashMap::new() }
+    }
+
+    /// The value as this batch sees it.
+    pub fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        match self.changes.get(key) {
+            Some(change) => change.as_ref(),
+            None => self.base.get(key),
+        }
+    }
+
+    /// The value to change, if there is one.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        if !self.changes.contains_key(key) {
+            let committed = self.base.get(key)?.clone();
+            self.changes.insert(key.clone(), Some(committed));
+        }
+        self.changes.get_mut(key)?.as_mut()
+    }
+
+    /// Sets a value.
+    pub fn insert(&mut self, key: K, value: V) {
+        self.changes.insert(key, Some(value));
+    }
+
+    /// Takes a value away.
+    pub fn remove(&mut self, key: &K) {
+        self.changes.insert(key.clone(), None);
+    }
+
+    /// Undoes this batch's change of one key.
+    pub fn forget(&mut self, key: &K) {
+        self.changes.remove(key);
+    }
+
+    /// The changes alone, without the borrow of what is below.
+    pub fn into_changes(self) -> HashMap<K, Option<V>> {
+        self.changes
+    }
+}
+
+/// Makes changes part of a table.
+pub fn merge<K: Eq + Hash, V>(table: &mut Table<K, V>, changes: HashMap<K, Option<V>>) {
+    for (key, change) in changes {
+        match change {
+            Some(value) => table.insert(key, value),
+            None => table.remove(&key),
+        };
+    }
+}
+
+macro_rules! overlay {
+    ($($field:ident),+ $(,)?) => {
+        impl<'a> Overlay<'a> {
+            /// A view with no changes yet.
+            pub fn over(state: &'a State) -> Self {
+                Self {
+                    own: &state.own,
+                    next_position: state.next_position,
+                    next_account_body: state.next_account_body,
+                    $($field: Layer::over(&state.$field),)+
+                }
+            }
+
+            /// The changes alone.
+            pub fn into_changes(self) -> Changes {
+                Changes {
+                    next_position: self.next_position,
+                    next_account_body: self.next_account_body,
+                    $($field: self.$field.into_changes(),)+
+                }
+            }
+        }
+
+        impl State {
+            /// Makes a durable batch's changes the state.
+            pub fn merge(&mut self, changes: Changes) {
+                self.next_position = changes.next_position;
+                self.next_account_body = changes.next_account_body;
+                $(merge(&mut self.$field, changes.$field);)+
+            }
+        }
+    };
+}
+
+overlay!(
+    accounts,
+    people,
+    logins,
+    devices,
+    settlements,
+    internal,
+    promises,
+    promise_counts,
+    payers,
+    payees,
+    requests,
+    sessions,
+);
+
+/// All tables as one batch sees them.
+#[derive(Debug)]
+#[allow(missing_docs)] // each field is documented at State
+pub struct Overlay<'a> {
+    pub own: &'a Own,
+    pub next_position: u64,
+    pub next_account_body: u64,
+    pub accounts: Layer<'a, AccountNumber, Account>,
+    pub people: Layer<'a, PersonId, Person>,
+    pub logins: Layer<'a, LoginName, PersonId>,
+    pub devices: Layer<'a, KeyId, Device>,
+    pub settlements: Layer<'a, (BankName, Currency), Settlement>,
+    pub internal: Layer<'a, (Internal, Currency), i64>,
+    pub promises: Layer<'a, (Key, OrderHash), Arc<Promise>>,
+    pub promise_counts: Layer<'a, (BankName, AccountNumber), usize>,
+    pub payers: Layer<'a, Key, Arc<PayerKnown>>,
+    pub payees: Layer<'a, (Key, OrderHash), PayeeKnown>,
+    pub requests: Layer<'a, [u8; 16], Request>,
+    pub sessions: Layer<'a, SessionId, Session>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_seen_by_its_batch_alone_until_it_is_merged() {
+        let mut base = Table::from([(1, 10), (2, 20)]);
+        let mut layer = Layer::over(&base);
+        *layer.get_mut(&1).unwrap() += 1;
+        layer.insert(3, 30);
+        layer.remove(&2);
+        assert_eq!((layer.get(&1), layer.get(&2), layer.get(&3)), (Some(&11), None, Some(&30)));
+        assert_eq!(layer.get_mut(&2), None);
+        assert_eq!(layer.get_mut(&9), None);
+        let changes = layer.into_changes();
+        assert_eq!(base, Table::from([(1, 10), (2, 20)]));
+        merge(&mut base, changes);
+        assert_eq!(base, Table::from([(1, 11), (3, 30)]));
+    }
+}

@@ -1,0 +1,184 @@
+//! Everything that can be derived from the journal and need not be in memory: history pages, and the index of
+//! outcomes by key. Written behind, in large batches, each with its journal position in the same transaction;
+//! deleted and rebuilt whenever it is missing, old or wrong.
+
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+pub use read::{ProjectionReader, StoredMovement};
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::watch;
+
+use crate::journal::reader::{JournalReader, ReadError};
+use crate::journal::store::{Checkpointer, configure};
+
+/// The projections' file in a bank's data folder.
+pub const FILE: &str = "projections.db";
+
+const SCHEMA_VERSION: i64 = 1;
+
+/// Batches of the journal that are projected in one transaction.
+const BATCHES_PER_COMMIT_MAX: usize = 256;
+
+const SCHEMA: &str = "
+    CREATE TABLE progress (
+        one INTEGER PRIMARY KEY CHECK (one = 1), batch INTEGER NOT NULL, position INTEGER NOT NULL,
+        hash BLOB NOT NULL) STRICT;
+    CREATE TABLE outcomes (
+        id BLOB PRIMARY KEY, hash BLOB NOT NULL, statement BLOB NOT NULL, owed INTEGER NOT NULL,
+        acknowledgement BLOB, payer_account TEXT NOT NULL, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE voids (
+        id BLOB NOT NULL, hash BLOB NOT NULL, statement BLOB NOT NULL, position INTEGER NOT NULL,
+        PRIMARY KEY (id, hash)) STRICT, WITHOUT ROWID;
+    CREATE TABLE ended_promises (
+        bank TEXT NOT NULL, id BLOB NOT NULL, hash BLOB NOT NULL, state INTEGER NOT NULL,
+        acknowledgement BLOB NOT NULL, position INTEGER NOT NULL,
+        PRIMARY KEY (bank, id, hash)) STRICT, WITHOUT ROWID;
+    CREATE TABLE balances (account TEXT PRIMARY KEY, posted INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE movements (
+        account TEXT NOT NULL, position INTEGER NOT NULL, leg INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+        minor_units INTEGER NOT NULL, balance_after INTEGER NOT NULL, counterpart TEXT NOT NULL,
+        memo TEXT NOT NULL, bank TEXT, id BLOB, kind TEXT NOT NULL,
+        PRIMARY KEY (account, position, leg)) STRICT, WITHOUT ROWID;
+";
+
+/// Why projections cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// SQLite said so.
+    #[error("the projections cannot be kept: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The file could not be taken away to be rebuilt.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Keeps the projections of one bank.
+#[derive(Debug)]
+pub struct Projector {
+    journal: JournalReader,
+    checkpointer: Checkpointer,
+    connection: Connection,
+    network: String,
+    batch: u64,
+    progress: watch::Sender<u64>,
+}
+
+impl Projector {
+    /// Opens the projections of a data folder, or begins them anew where they are missing, of another schema,
+    /// or not of this journal.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub fn open(dir: &Path, network: &str) -> Result<Self, ProjectionError> {
+        let journal = JournalReader::open(dir)?;
+        let path = dir.join(FILE);
+        let (connection, batch, position) = match open_file(&path, &journal) {
+            Ok(Some(opened)) => opened,
+            Ok(None) | Err(_) => {
+                remove(&path)?;
+                (create(&path)?, 0, 0)
+            }
+        };
+        Ok(Self {
+            journal,
+            checkpointer: Checkpointer::open(dir)?,
+            connection,
+            network: network.to_owned(),
+            batch,
+            progress: watch::Sender::new(position),
+        })
+    }
+
+    /// Tells the journal position that the projections have reached.
+    pub fn progress(&self) -> watch::Receiver<u64> {
+        self.progress.subscribe()
+    }
+
+    /// Projects everything that the journal has.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub fn catch_up(&mut self) -> Result<(), ProjectionError> {
+        loop {
+            let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
+            let Some(last) = batches.last() else { return Ok(()) };
+            let (number, position) = (last.number, last.first_position + last.count - 1);
+            write::project(&mut self.connection, &self.network, &batches)?;
+            self.batch = number;
+            self.progress.send_replace(position);
+        }
+    }
+
+    /// Catches up whenever woken, until the other end is dropped; then once more.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub fn run(mut self, wake: std::sync::mpsc::Receiver<()>) -> Result<(), ProjectionError> {
+        loop {
+            let stop = wake.recv().is_err();
+            while wake.try_recv().is_ok() {}
+            self.catch_up()?;
+            self.checkpointer.run()?;
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn create(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    configure(&connection, "NORMAL")?;
+    connection.execute_batch(SCHEMA)?;
+    connection.execute("INSERT INTO progress VALUES (1, 0, 0, ?1)", [[0u8; 32]])?;
+    connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    Ok(connection)
+}
+
+/// The file with the last batch and position that it holds; `None` if it is not of this schema and journal.
+fn open_file(path: &Path, journal: &JournalReader) -> rusqlite::Result<Option<(Connection, u64, u64)>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open(path)?;
+    configure(&connection, "NORMAL")?;
+    let schema: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if schema != SCHEMA_VERSION {
+        return Ok(None);
+    }
+    let progress: Option<(i64, i64, [u8; 32])> = connection
+        .query_row("SELECT batch, position, hash FROM progress", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((batch, position, hash)) = progress else { return Ok(None) };
+    let batch = batch.cast_unsigned();
+    let same = batch == 0 || journal.hash_of(batch)? == Some(hash);
+    Ok(same.then_some((connection, batch, position.cast_unsigned())))
+}
+
+/// Takes the file and its write-ahead log away.
+fn remove(path: &Path) -> Result<(), ProjectionError> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(&name) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ProjectionError::File { path: name.into(), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
