@@ -1,1 +1,14 @@
-//! To come.
+//! What both daemons share: seams for time, TLS on both sides, the interceptor, policy, session tokens, log
+//! files, running and draining. What must never: anything about money.
+
+pub mod accept;
+pub mod call;
+pub mod connect;
+pub mod interceptor;
+pub mod lifecycle;
+pub mod logs;
+pub mod policy;
+pub mod ready;
+pub mod seams;
+pub mod token;
+pub mod trust;

@@ -1,0 +1,239 @@
+//! The one writer of a bank: takes what has arrived, decides it with the pure rules on an overlay, appends the
+//! entries in one durable commit, makes the overlay the state, answers all, takes the next. It flushes when
+//! the disk is free, never on a timer.
+
+mod decide;
+mod evict;
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use prost::Message;
+use strife_daemon::seams::Clock;
+use strife_proto::Refusal;
+use strife_proto::domain::AccountNumber;
+use strife_proto::journal::v1 as pb;
+use strife_proto::signing::SigningKey;
+use strife_proto::v1;
+use tokio::sync::{broadcast, mpsc, watch};
+
+use crate::command::{Answer, Command, Respond};
+use crate::journal::{AppendError, Chain, Row, Store};
+use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
+use crate::projection::{ProjectionReader, describe};
+use evict::Eviction;
+
+/// Committed batches that a slow watcher may lag behind before it is sent all balances instead.
+const NEWS_CAPACITY: usize = 1024;
+
+/// What a committed batch changed for people who watch.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Journal position of the batch's last entry.
+    pub position: u64,
+    /// Accounts whose balances changed.
+    pub accounts: HashSet<AccountNumber>,
+    /// Postings on customers' accounts, in order.
+    pub movements: Vec<(AccountNumber, v1::Movement)>,
+}
+
+/// What the writer shares with those who read.
+#[derive(Debug)]
+pub struct Shared {
+    /// Committed state.
+    pub state: RwLock<State>,
+    /// Committed batches.
+    pub news: broadcast::Sender<Arc<News>>,
+}
+
+impl Shared {
+    /// Committed state to share.
+    pub fn new(state: State) -> Self {
+        Self { state: RwLock::new(state), news: broadcast::Sender::new(NEWS_CAPACITY) }
+    }
+
+    /// Reads committed state. Never hold the guard across an await.
+    pub fn read(&self) -> std::sync::RwLockReadGuard<'_, State> {
+        // the writer merges whole batches and cannot panic half-way with a consistent state: it never panics
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The writer's ends and tools.
+pub struct Writer {
+    /// Where batches become durable.
+    pub store: Box<dyn Store>,
+    /// Where the chain stands.
+    pub chain: Chain,
+    /// Committed state.
+    pub shared: Arc<Shared>,
+    /// For what is not in memory.
+    pub projections: ProjectionReader,
+    /// How far the projections are.
+    pub projected: watch::Receiver<u64>,
+    /// Signs statements.
+    pub key: SigningKey,
+    /// The bank's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Commands in one durable commit.
+    pub batch_commands_max: usize,
+    /// Promises for one payer account that are not decided yet.
+    pub promises_per_payer_max: usize,
+    /// Wakes the projections.
+    pub wake: std::sync::mpsc::Sender<()>,
+}
+
+/// Why the writer ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WriterError {
+    /// The journal failed; nobody was answered.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The projections failed.
+    #[error("the projections cannot be read: {0}")]
+    Projections(#[from] rusqlite::Error),
+}
+
+/// A batch that is being decided.
+pub(crate) struct Batch<'a> {
+    pub overlay: Overlay<'a>,
+    pub entries: Vec<Entry>,
+    pub rows: Vec<Row>,
+    pub now_ms: i64,
+    pub news: News,
+}
+
+impl Batch<'_> {
+    /// Applies an entry, which then stands in the batch.
+    pub fn record(&mut self, entry: Entry) -> Result<(), ApplyError> {
+        let position = self.overlay.next_position;
+        apply(&mut self.overlay, &entry)?;
+        for leg in &entry.legs {
+            let LedgerAccount::Customer(number) = leg.account else { continue };
+            let Some(account) = self.overlay.accounts.get(&number) else { continue };
+            let shown = describe(&entry, &leg.account);
+            self.news.accounts.insert(number);
+            self.news.movements.push((
+                number,
+                v1::Movement {
+                    position,
+                    at_ms: entry.at_ms,
+                    minor_units: leg.minor_units,
+                    currency: account.currency.code().to_owned(),
+                    balance_after: account.posted,
+                    counterpart: shown.counterpart,
+                    memo: shown.memo.to_owned(),
+                    key: shown.key.map(strife_proto::domain::key_to_wire),
+                    kind: shown.kind.to_owned(),
+                },
+            ));
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+}
+
+/// A command with whom to answer.
+pub type Queued = (Command, Respond);
+
+impl Writer {
+    /// Runs until every sender is gone and everything that was queued is answered.
+    ///
+    /// # Errors
+    /// [`WriterError`]: the process must end, and its start-up will sync and replay what is on the disk.
+    pub fn run(mut self, mut queue: mpsc::Receiver<Queued>) -> Result<(), WriterError> {
+        let mut eviction = Eviction::default();
+        while let Some(first) = queue.blocking_recv() {
+            let mut commands = vec![first];
+            while commands.len() < self.batch_commands_max {
+                match queue.try_recv() {
+                    Ok(next) => commands.push(next),
+                    Err(_) => break,
+                }
+            }
+            self.carry_out(commands, &mut eviction)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, commands: Vec<Queued>, eviction: &mut Eviction) -> Result<(), WriterError> {
+        let (commands, responds): (Vec<Command>, Vec<Respond>) = commands.into_iter().unzip();
+        let answers = match self.commit(&commands, eviction)? {
+            Some(answers) => answers,
+            // one command does not fit the ledger: find it, and let the others pass
+            None => {
+                let mut answers = Vec::with_capacity(commands.len());
+                for command in &commands {
+                    let alone = self.commit(std::slice::from_ref(command), eviction)?;
+                    answers.extend(alone.unwrap_or_else(|| vec![Answer::Refused(Refusal::OutOfPlace)]));
+                }
+                answers
+            }
+        };
+        for (respond, answer) in responds.into_iter().zip(answers) {
+            respond(answer);
+        }
+        Ok(())
+    }
+
+    /// Decides and commits a batch; `None` if an entry did not fit the ledger, and nothing was changed.
+    fn commit(
+        &mut self,
+        commands: &[Command],
+        eviction: &mut Eviction,
+    ) -> Result<Option<Vec<Answer>>, WriterError> {
+        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = Batch {
+            overlay: Overlay::over(&state),
+            entries: Vec::new(),
+            rows: Vec::new(),
+            now_ms: self.clock.now_ms(),
+            news: News::default(),
+        };
+        eviction.evict(&mut batch.overlay, *self.projected.borrow());
+        let mut loaded = evict::Loaded::default();
+        let mut answers = Vec::with_capacity(commands.len());
+        for command in commands {
+            loaded.load(command, &mut batch.overlay, &self.projections)?;
+            match self.decide(&mut batch, command) {
+                Ok(answer) => answers.push(answer),
+                Err(error) => {
+                    tracing::error!(target: "strife::daemon", %error, ?command, "a command does not fit the ledger");
+                    return Ok(None);
+                }
+            }
+        }
+        loaded.forget_unchanged(&mut batch.overlay);
+        let Batch { overlay, entries, rows, mut news, .. } = batch;
+        news.position = overlay.next_position - 1;
+        let changes = overlay.into_changes();
+        drop(state);
+
+        if !entries.is_empty() || !rows.is_empty() {
+            let wire = pb::Batch { entries: entries.iter().map(Entry::to_wire).collect() };
+            let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
+            match self.store.append(&row, &rows) {
+                Ok(()) => {}
+                Err(AppendError::Full(error)) => {
+                    tracing::error!(target: "strife::daemon", %error, "no room for the journal; asking to try again");
+                    return Ok(Some(vec![Answer::Unavailable; commands.len()]));
+                }
+                Err(fatal) => return Err(fatal.into()),
+            }
+            if row.count > 0 {
+                // it continues the chain: it was made from it
+                let _ = self.chain.advance(&row);
+            }
+        }
+        self.shared.state.write().unwrap_or_else(PoisonError::into_inner).merge(changes);
+        if !entries.is_empty() {
+            eviction.note(&entries, news.position + 1 - entries.len() as u64, &self.shared.read().own.network);
+            // a projection thread that ended has said why, and the daemon stops
+            let _ = self.wake.send(());
+            // nobody watching is fine
+            let _ = self.shared.news.send(Arc::new(news));
+        }
+        Ok(Some(answers))
+    }
+}

@@ -1,0 +1,140 @@
+//! What leaves memory, and what comes back. A decided key leaves memory only when the projections have passed
+//! its position; a key that is not in memory is looked up there, on the writer's own thread, after that.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use strife_proto::commit::{Key, OrderHash};
+use strife_proto::statement::Statement;
+
+use crate::command::Command;
+use crate::ledger::{Entry, Kind, Overlay};
+use crate::projection::ProjectionReader;
+
+#[derive(Clone, Debug)]
+enum Evictable {
+    Payer(Key),
+    Payee(Key, OrderHash),
+}
+
+/// What may leave memory once the projections have passed a position.
+#[derive(Debug, Default)]
+pub(crate) struct Eviction {
+    queue: VecDeque<(u64, Evictable)>,
+}
+
+impl Eviction {
+    /// Remembers what committed entries, of which the first stands at `first_position`, put into memory.
+    pub fn note(&mut self, entries: &[Entry], first_position: u64, network: &str) {
+        for (entry, position) in entries.iter().zip(first_position..) {
+            let evictable = match &entry.kind {
+                Kind::Outcome(outcome) => Evictable::Payer(outcome.order.key().clone()),
+                Kind::Void { order, .. } => Evictable::Payer(order.key().clone()),
+                Kind::Acknowledged { acknowledgement } => {
+                    let Ok(said) = Statement::read(acknowledgement, network) else { continue };
+                    Evictable::Payer(said.key)
+                }
+                Kind::Posted { order, .. } | Kind::Released { order, .. } => {
+                    Evictable::Payee(order.key().clone(), order.hash())
+                }
+                _ => continue,
+            };
+            self.queue.push_back((position, evictable));
+        }
+    }
+
+    /// Takes out of memory what the projections hold. An outcome that is owed stays.
+    pub fn evict(&mut self, overlay: &mut Overlay<'_>, projected: u64) {
+        while self.queue.front().is_some_and(|(position, _)| *position <= projected) {
+            let Some((position, evictable)) = self.queue.pop_front() else { return };
+            match evictable {
+                Evictable::Payer(key) => {
+                    let known = overlay.payers.get(&key);
+                    if known.is_some_and(|k| k.position == position && !k.payer.is_owed()) {
+                        overlay.payers.remove(&key);
+                    }
+                }
+                Evictable::Payee(key, hash) => overlay.payees.remove(&(key, hash)),
+            }
+        }
+    }
+}
+
+/// What a batch has looked up in the projections.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    payers: Vec<(Key, u64)>,
+    payees: Vec<((Key, OrderHash), u64)>,
+}
+
+impl Loaded {
+    /// Looks up what a command needs and memory does not have.
+    pub fn load(
+        &mut self,
+        command: &Command,
+        overlay: &mut Overlay<'_>,
+        projections: &ProjectionReader,
+    ) -> rusqlite::Result<()> {
+        match command {
+            Command::Decide { order, .. } | Command::Inquire(order) | Command::Cancel(order) => {
+                self.load_payer(order.order.key(), overlay, projections)
+            }
+            Command::Acknowledge(said) => self.load_payer(&said.statement.key, overlay, projections),
+            Command::Prepare(order) => {
+                self.load_payee(order.order.key(), order.order.hash(), overlay, projections)
+            }
+            Command::Post { order, .. } | Command::Release { order, .. } => {
+                self.load_payee(order.key(), order.hash(), overlay, projections)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn load_payer(
+        &mut self,
+        key: &Key,
+        overlay: &mut Overlay<'_>,
+        projections: &ProjectionReader,
+    ) -> rusqlite::Result<()> {
+        if overlay.payers.get(key).is_none()
+            && let Some(known) = projections.payer(key)?
+        {
+            self.payers.push((key.clone(), known.position));
+            overlay.payers.insert(key.clone(), Arc::new(known));
+        }
+        Ok(())
+    }
+
+    fn load_payee(
+        &mut self,
+        key: &Key,
+        hash: OrderHash,
+        overlay: &mut Overlay<'_>,
+        projections: &ProjectionReader,
+    ) -> rusqlite::Result<()> {
+        let both = (key.clone(), hash);
+        if overlay.payees.get(&both).is_none()
+            && overlay.promises.get(&both).is_none()
+            && let Some(known) = projections.payee(key, &hash)?
+        {
+            self.payees.push((both.clone(), known.position));
+            overlay.payees.insert(both, known);
+        }
+        Ok(())
+    }
+
+    /// Lets go of what was looked up and not changed. What an eviction of this same batch had taken out of
+    /// memory stays out only if the projections hold it, which they do: it was just found there.
+    pub fn forget_unchanged(self, overlay: &mut Overlay<'_>) {
+        for (key, position) in self.payers {
+            if overlay.payers.get(&key).is_some_and(|known| known.position == position) {
+                overlay.payers.remove(&key);
+            }
+        }
+        for (both, position) in self.payees {
+            if overlay.payees.get(&both).is_some_and(|known| known.position == position) {
+                overlay.payees.remove(&both);
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! From start to stop: signals, and a stop that lets calls in flight end.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// The environment variable that makes a daemon stop when its standard input ends: whoever started it and
+/// holds the other end has gone, however that came about.
+pub const LIFELINE_ENV: &str = "STRIFE_LIFELINE";
+
+/// Waits for SIGTERM or SIGINT, or for the lifeline's end where one is set.
+///
+/// # Errors
+/// The signals cannot be listened for.
+pub async fn stop_asked() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let with_lifeline = std::env::var_os(LIFELINE_ENV).is_some();
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = lifeline(), if with_lifeline => {}
+    }
+    Ok(())
+}
+
+async fn lifeline() {
+    let mut input = tokio::io::stdin();
+    let mut byte = [0; 64];
+    while matches!(input.read(&mut byte).await, Ok(count) if count > 0) {}
+}
+
+/// Tells everybody who listens that the daemon is stopping.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// A stop that has not been asked for, and what asks for it.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
+    /// Ends when a stop is asked for.
+    pub async fn asked(&self) {
+        // an error means that the asking end is gone, which is a stop as well
+        let _ = self.0.clone().wait_for(|stop| *stop).await;
+    }
+
+    /// Whether it has been.
+    pub fn is_asked(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// Waits for servers that were told to stop, at most `drain_ms`.
+pub async fn drain(servers: impl Future, drain_ms: u64) {
+    if tokio::time::timeout(Duration::from_millis(drain_ms), servers).await.is_err() {
+        tracing::warn!(target: "strife::daemon", drain_ms, "stopped with calls still in flight");
+    }
+}
