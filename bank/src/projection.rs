@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
+pub use write::describe;
 
 use crate::journal::reader::{JournalReader, ReadError};
 use crate::journal::store::{Checkpointer, configure};

@@ -22,6 +22,7 @@ use crate::command::{Answer, Command, Respond};
 use crate::journal::{AppendError, Chain, Row, Store};
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
 use crate::projection::{ProjectionReader, describe};
+pub(crate) use decide::person_of;
 use evict::Eviction;
 
 /// Committed batches that a slow watcher may lag behind before it is sent all balances instead.
@@ -228,7 +229,11 @@ impl Writer {
         }
         self.shared.state.write().unwrap_or_else(PoisonError::into_inner).merge(changes);
         if !entries.is_empty() {
-            eviction.note(&entries, news.position + 1 - entries.len() as u64, &self.shared.read().own.network);
+            eviction.note(
+                &entries,
+                news.position + 1 - entries.len() as u64,
+                &self.shared.read().own.network,
+            );
             // a projection thread that ended has said why, and the daemon stops
             let _ = self.wake.send(());
             // nobody watching is fine

@@ -70,7 +70,11 @@ impl Writer {
                     let kind = Kind::DeviceAdded { person: *person, public: *device };
                     batch.record(entry(batch.now_ms, Vec::new(), kind))?;
                 }
-                batch.rows.push(Row::Session { id: *session, person: *person, expires_at_ms: *expires_at_ms });
+                batch.rows.push(Row::Session {
+                    id: *session,
+                    person: *person,
+                    expires_at_ms: *expires_at_ms,
+                });
                 let row = Session { person: *person, expires_at_ms: *expires_at_ms };
                 batch.overlay.sessions.insert(*session, row);
                 Ok(Answer::Noted)

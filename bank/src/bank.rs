@@ -1,0 +1,199 @@
+//! What every door of a bank shares: the way to the writer, committed state, sessions, projections.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use strife_certs::keys::BankKeys;
+use strife_config::BankLimits;
+use strife_daemon::seams::Clock;
+use strife_daemon::token::{self, Claims};
+use strife_daemon::trust::Trust;
+use strife_proto::Refusal;
+use strife_proto::domain::AccountNumber;
+use strife_proto::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::command::{Answer, Command, Respond};
+use crate::ledger::state::{AccountState, BankName, Own, PersonId, SessionId, State};
+use crate::login::Nonces;
+use crate::passwords::Passwords;
+use crate::projection::ProjectionReader;
+use crate::writer::{Queued, Shared};
+
+/// A session that was checked against the bank's own record.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub person: PersonId,
+    /// The session.
+    pub session: SessionId,
+    /// What the token says.
+    pub claims: Claims,
+}
+
+/// One bank, as its doors see it.
+#[derive(Debug)]
+pub struct Bank {
+    /// Whose it is.
+    pub own: Own,
+    /// What it believes.
+    pub trust: Trust,
+    /// Its private keys.
+    pub keys: BankKeys,
+    /// Committed state and news.
+    pub shared: Arc<Shared>,
+    /// To the writer.
+    pub queue: mpsc::Sender<Queued>,
+    /// How far the projections are.
+    pub projected: watch::Receiver<u64>,
+    /// Where journal and projections are.
+    pub data_dir: PathBuf,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Passwords.
+    pub passwords: Passwords,
+    /// Log-ins that were used.
+    pub nonces: Nonces,
+    /// Limits.
+    pub limits: BankLimits,
+    /// How long a session lasts, in milliseconds.
+    pub session_ms: i64,
+    /// How far ahead an order may expire, in milliseconds.
+    pub order_life_ms_max: i64,
+    /// Readers that are not in use.
+    pub readers: Mutex<Vec<ProjectionReader>>,
+}
+
+impl Bank {
+    /// Hands a command to the writer; the answer comes by `respond`, at once if the queue is full.
+    pub fn submit(&self, command: Command, respond: Respond) {
+        if let Err(error) = self.queue.try_send((command, respond)) {
+            let (answer, (_, respond)) = match error {
+                mpsc::error::TrySendError::Full(queued) => (Answer::Refused(Refusal::Busy), queued),
+                mpsc::error::TrySendError::Closed(queued) => (Answer::Unavailable, queued),
+            };
+            respond(answer);
+        }
+    }
+
+    /// Hands a command to the writer and waits for the answer.
+    pub async fn ask(&self, command: Command) -> Answer {
+        let (sender, receiver) = oneshot::channel();
+        self.submit(
+            command,
+            // nobody waits any more: the caller is gone
+            Box::new(move |answer| drop(sender.send(answer))),
+        );
+        receiver.await.unwrap_or(Answer::Unavailable)
+    }
+
+    /// Checks a token against its signature and this bank's own record of the session.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionMissing`], [`Refusal::SessionInvalid`], [`Refusal::SessionExpired`].
+    pub fn signed_in(&self, token: &str) -> Result<SignedIn, Refusal> {
+        if token.is_empty() {
+            return Err(Refusal::SessionMissing);
+        }
+        let now_ms = self.clock.now_ms();
+        let claims = token::verify(token, &self.own.bank, self.keys.token.public(), now_ms)?;
+        let session = session_id(&claims.sid).ok_or(Refusal::SessionInvalid)?;
+        let state = self.shared.read();
+        let row = state.sessions.get(&session).ok_or(Refusal::SessionExpired)?;
+        if now_ms >= row.expires_at_ms {
+            return Err(Refusal::SessionExpired);
+        }
+        Ok(SignedIn { person: row.person, session, claims })
+    }
+
+    /// The accounts of a person, with the journal position of their balances.
+    pub fn accounts_of(&self, person: PersonId) -> v1::AccountsReply {
+        let state = self.shared.read();
+        v1::AccountsReply { accounts: accounts_of(&state, person), position: state.next_position - 1 }
+    }
+
+    /// Whether an account is a person's own.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], also where it exists and is another's.
+    pub fn own_account(&self, person: PersonId, number: &str) -> Result<AccountNumber, Refusal> {
+        let number: AccountNumber = number.parse()?;
+        let state = self.shared.read();
+        match state.accounts.get(&number) {
+            Some(account) if account.person == person => Ok(number),
+            _ => Err(Refusal::NotFound),
+        }
+    }
+
+    /// Waits until the projections have reached a position.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] if they have not within the limit.
+    pub async fn wait_projected(&self, position: u64) -> Result<(), Refusal> {
+        let mut projected = self.projected.clone();
+        let wait = projected.wait_for(|reached| *reached >= position);
+        match tokio::time::timeout(Duration::from_millis(self.limits.history_wait_ms), wait).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(Refusal::Busy),
+        }
+    }
+
+    /// Reads the projections on the blocking pool.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] if they cannot be read now.
+    pub async fn read_projections<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&ProjectionReader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let bank = self.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let pooled = bank.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let reader = match pooled {
+                Some(reader) => reader,
+                None => ProjectionReader::open(&bank.data_dir, &bank.own.network)?,
+            };
+            let result = read(&reader);
+            bank.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            result
+        });
+        match done.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                tracing::error!(target: "strife::daemon", %error, "the projections cannot be read");
+                Err(Refusal::Busy)
+            }
+            Err(_) => Err(Refusal::Busy),
+        }
+    }
+
+    /// Whether a bank stands in the roster.
+    pub fn knows(&self, bank: &BankName) -> bool {
+        self.trust.roster.banks.contains_key(bank)
+    }
+}
+
+/// The accounts of a person, in the order of their opening.
+pub fn accounts_of(state: &State, person: PersonId) -> Vec<v1::Account> {
+    let Some(owner) = state.people.get(&person) else { return Vec::new() };
+    let account = |number: &AccountNumber| {
+        let account = state.accounts.get(number)?;
+        Some(v1::Account {
+            number: number.to_string(),
+            name: account.name.to_string(),
+            currency: account.currency.code().to_owned(),
+            posted: account.posted,
+            held: account.held,
+            available: account.available(),
+            incoming: account.incoming,
+            open: account.state == AccountState::Open,
+        })
+    };
+    owner.accounts.iter().filter_map(account).collect()
+}
+
+fn session_id(text: &str) -> Option<SessionId> {
+    // a session's id has the form of a transfer's: 16 bytes in hexadecimal
+    text.parse::<strife_proto::commit::TransferId>().ok().map(|id| id.0)
+}

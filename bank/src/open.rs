@@ -1,0 +1,140 @@
+//! From a data folder to a bank's state: lock it, open the journal, bring the projections up to date, replay.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use strife_proto::domain::LoginName;
+
+use crate::journal::reader::{JournalReader, ReadError, entries_of};
+use crate::journal::store::OpenError;
+use crate::journal::{Chain, SqliteStore};
+use crate::ledger::state::{Own, Session};
+use crate::ledger::{ApplyError, Kind, Overlay, State, apply};
+use crate::projection::{ProjectionError, Projector};
+use crate::writer::person_of;
+
+/// Batches read at a time.
+const BATCHES_PER_READ: usize = 512;
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It cannot be made, or its lock cannot be opened.
+    #[error("{path}: {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another process has it.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The journal's file failed.
+    #[error("the journal cannot be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The projections cannot be kept.
+    #[error(transparent)]
+    Projections(#[from] ProjectionError),
+    /// An entry does not fit.
+    #[error("entry {position} of the journal does not fit: {source}")]
+    Entry {
+        /// Its position.
+        position: u64,
+        /// Why.
+        source: ApplyError,
+    },
+    /// A person's row is malformed.
+    #[error("a person's row is malformed")]
+    Person,
+}
+
+/// A bank's data folder, locked and replayed.
+#[derive(Debug)]
+pub struct Folder {
+    /// The journal.
+    pub store: SqliteStore,
+    /// Where its chain stands.
+    pub chain: Chain,
+    /// What it says.
+    pub state: State,
+    /// The projections, up to date.
+    pub projector: Projector,
+    /// Held as long as the bank runs.
+    pub lock: File,
+}
+
+impl Folder {
+    /// Opens a data folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn open(dir: &Path, own: Own) -> Result<Self, FolderError> {
+        let at = |source| FolderError::Folder { path: dir.to_owned(), source };
+        strife_certs::pem::make_private_dir(dir)
+            .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
+        let lock = File::create(dir.join("lock")).map_err(at)?;
+        lock.try_lock().map_err(|_| FolderError::InUse(dir.to_owned()))?;
+        let store = SqliteStore::open(dir, &own)?;
+        let mut projector = Projector::open(dir, &own.network)?;
+        projector.catch_up()?;
+        let mut state = State::new(own);
+        load_rows(&store, &mut state)?;
+        let chain = replay(&JournalReader::open(dir)?, &mut state)?;
+        Ok(Self { store, chain, state, projector, lock })
+    }
+}
+
+fn load_rows(store: &SqliteStore, state: &mut State) -> Result<(), FolderError> {
+    for row in store.people()? {
+        let login: LoginName = row.login.parse().map_err(|_| FolderError::Person)?;
+        let person = person_of(&row).ok_or(FolderError::Person)?;
+        state.logins.insert(login, row.id);
+        state.people.insert(row.id, person);
+    }
+    for (id, person, expires_at_ms) in store.sessions()? {
+        state.sessions.insert(id, Session { person, expires_at_ms });
+    }
+    Ok(())
+}
+
+/// Applies the whole journal to a state, checking the chain, and takes out of memory what is decided and
+/// acknowledged: the projections, which are up to date, hold it.
+///
+/// # Errors
+/// [`FolderError`].
+pub fn replay(reader: &JournalReader, state: &mut State) -> Result<Chain, FolderError> {
+    let mut chain = Chain::default();
+    loop {
+        let batches = reader.batches_after(chain.number, BATCHES_PER_READ)?;
+        if batches.is_empty() {
+            break;
+        }
+        for batch in &batches {
+            chain.advance(batch).map_err(ReadError::from)?;
+            let entries = entries_of(batch)?;
+            let mut overlay = Overlay::over(state);
+            for entry in &entries {
+                let position = overlay.next_position;
+                apply(&mut overlay, entry).map_err(|source| FolderError::Entry { position, source })?;
+            }
+            let changes = overlay.into_changes();
+            state.merge(changes);
+            for entry in &entries {
+                if let Kind::Posted { order, .. } | Kind::Released { order, .. } = &entry.kind {
+                    state.payees.remove(&(order.key().clone(), order.hash()));
+                }
+            }
+        }
+        // a key with a void keeps it until the end, so that an outcome that follows finds it
+        state.payers.retain(|_, known| known.payer.is_owed() || !known.voids.is_empty());
+    }
+    state.payers.retain(|_, known| known.payer.is_owed());
+    Ok(chain)
+}

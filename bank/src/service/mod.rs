@@ -1,0 +1,6 @@
+//! The doors of a bank: what gateways call, and what its operators call.
+
+pub mod admin;
+pub mod gateways;
+pub mod link;
+pub mod watch;

@@ -1,0 +1,50 @@
+//! Reads the whole journal again and checks what it claims: the chain, the sums, the balances.
+
+use std::path::Path;
+
+use crate::journal::JournalReader;
+use crate::ledger::State;
+use crate::ledger::state::Own;
+use crate::open::replay;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries read.
+    pub entries: u64,
+    /// Chain hash after the last batch.
+    pub chain: [u8; 32],
+    /// What is wrong; empty if all is well.
+    pub faults: Vec<String>,
+    /// Balances of customers, to be held against the running bank's.
+    pub position: u64,
+}
+
+/// Verifies the journal of a data folder and, where the running bank's committed state is given and stands at
+/// the same position, that its balances are the journal's.
+pub fn verify(dir: &Path, own: &Own, running: impl FnOnce(&State) -> Option<Vec<String>>) -> Verified {
+    let mut state = State::new(own.clone());
+    let mut faults = Vec::new();
+    let mut chain_hash = [0; 32];
+    match JournalReader::open(dir).map_err(crate::open::FolderError::from) {
+        Err(error) => faults.push(error.to_string()),
+        Ok(reader) => match replay(&reader, &mut state) {
+            Ok(chain) => chain_hash = chain.hash,
+            Err(error) => faults.push(error.to_string()),
+        },
+    }
+    for currency in state.currencies() {
+        let sum = state.sum(currency);
+        if sum != 0 {
+            faults.push(format!("the balances of {currency} sum to {sum}, not to zero"));
+        }
+    }
+    for (number, account) in &state.accounts {
+        if account.posted - account.held < account.floor {
+            faults.push(format!("account {number} is below its floor"));
+        }
+    }
+    faults.extend(running(&state).unwrap_or_default());
+    let position = state.next_position - 1;
+    Verified { entries: position, chain: chain_hash, faults, position }
+}
