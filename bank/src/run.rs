@@ -237,42 +237,22 @@ fn whose(settings: &BankSettings, trust: &Trust, keys: &BankKeys) -> Result<Own,
 /// # Errors
 /// Whatever kept it from starting or going on, for a person to read.
 pub fn daemon(config: &std::path::Path) -> anyhow::Result<()> {
-    use anyhow::Context;
     use strife_config::Settings;
+    use strife_daemon::lifecycle::{bind, daemon};
 
     strife_certs::tls::install_provider();
     let settings = BankSettings::load(config)?;
-    let guard = strife_daemon::logs::begin(&settings.logs)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
-        let bind = |address: String| async move {
-            TcpListener::bind(&address).await.with_context(|| format!("cannot listen on {address}"))
-        };
+    let logs = settings.logs.clone();
+    daemon(&logs, move |stop| async move {
         let listeners = Listeners {
-            gateways: bind(settings.listen.clone()).await?,
-            operators: bind(settings.admin_listen.clone()).await?,
+            gateways: bind(&settings.listen).await?,
+            operators: bind(&settings.admin_listen).await?,
         };
-        let (ask, stop) = Stop::new();
-        tokio::spawn(async move {
-            if let Err(error) = strife_daemon::lifecycle::stop_asked().await {
-                tracing::error!(target: "strife::daemon", %error, "cannot listen for signals");
-            }
-            // the daemon may have ended by itself
-            let _ = ask.send(true);
-        });
-        let name = settings.name.clone();
-        let listen = settings.listen.clone();
-        let clock = Arc::new(strife_daemon::seams::SystemClock);
-        run(settings, listeners, clock, stop, || {
+        let (name, listen) = (settings.name.clone(), settings.listen.clone());
+        run(settings, listeners, Arc::new(strife_daemon::seams::SystemClock), stop, || {
             tracing::info!(target: "strife::daemon", bank = name, listen, "ready");
         })
         .await?;
-        anyhow::Ok(())
-    });
-    match &result {
-        Ok(()) => tracing::info!(target: "strife::daemon", "stopped"),
-        Err(error) => tracing::error!(target: "strife::daemon", "{error:#}"),
-    }
-    drop(guard);
-    result
+        Ok(())
+    })
 }

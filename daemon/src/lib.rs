@@ -1,9 +1,8 @@
-//! What both daemons share: seams for time, TLS on both sides, the interceptor, policy, session tokens, log
+//! What both daemons share: seams for time, the TLS acceptor, the interceptor, policy, session tokens, log
 //! files, running and draining. What must never: anything about money.
 
 pub mod accept;
 pub mod call;
-pub mod connect;
 pub mod interceptor;
 pub mod lifecycle;
 pub mod logs;

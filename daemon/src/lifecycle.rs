@@ -3,9 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+use anyhow::Context;
+use strife_config::LogSettings;
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::logs;
 
 /// The environment variable that makes a daemon stop when its standard input ends: whoever started it and
 /// holds the other end has gone, however that came about.
@@ -61,4 +66,43 @@ pub async fn drain(servers: impl Future, drain_ms: u64) {
     if tokio::time::timeout(Duration::from_millis(drain_ms), servers).await.is_err() {
         tracing::warn!(target: "strife::daemon", drain_ms, "stopped with calls still in flight");
     }
+}
+
+/// Listens on an address of the settings.
+///
+/// # Errors
+/// With the address, for a person to read.
+pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// A daemon's frame: log files, one current-thread runtime, signals; then its own work until that ends.
+///
+/// # Errors
+/// Whatever kept it from starting or going on, for a person to read.
+pub fn daemon<F>(logs: &LogSettings, work: impl FnOnce(Stop) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let guard = logs::begin(logs)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let (ask, stop) = Stop::new();
+        tokio::spawn(async move {
+            if let Err(error) = stop_asked().await {
+                tracing::error!(target: "strife::daemon", %error, "cannot listen for signals");
+            }
+            // the daemon may have ended by itself
+            let _ = ask.send(true);
+        });
+        work(stop).await
+    });
+    match &result {
+        Ok(()) => tracing::info!(target: "strife::daemon", dropped_lines = guard.dropped_lines(), "stopped"),
+        Err(error) => tracing::error!(target: "strife::daemon", "{error:#}"),
+    }
+    // a blocking read of the lifeline, or of a slow disk, must not keep the process
+    runtime.shutdown_background();
+    drop(guard);
+    result
 }

@@ -71,7 +71,7 @@ async fn feed(
             Err(broadcast::error::RecvError::Closed) => return,
         };
         let Some(reply) = reply else { continue };
-        if bank.shared.read().sessions.get(&signed_in.session).is_none() {
+        if !bank.shared.read().sessions.contains_key(&signed_in.session) {
             let _ = sender.send(Err(Refusal::SessionExpired.into())).await;
             return;
         }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use strife_certs::identity::Identity;
-use strife_certs::tls::{peer_of, server_name};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::identity::Identity;
+use crate::tls::{peer_of, server_name};
 
 /// HTTP/2 pings are sent this often, also while idle.
 const KEEPALIVE_MS: u64 = 2_000;
