@@ -1,1 +1,32 @@
-//! To come.
+//! A client without a screen: session, signing, outbox, sync.
+//!
+//! Every transfer, online or not, is first written to the [`outbox`], then sent by the [`worker`]: one code
+//! path. [`api`] speaks to a gateway and believes no statement that it has not verified; [`device`] keeps the
+//! device key; [`view`] is what a screen shows. What must never: a screen, a password kept.
+
+pub mod api;
+pub mod device;
+pub mod outbox;
+pub mod sync;
+pub mod view;
+pub mod worker;
+
+pub use api::{Api, ApiError, Session};
+pub use strife_config::{ClientSettings, Settings, SettingsError};
+pub use strife_proto::Refusal;
+pub use strife_proto::commit::{BankName, Code, Key, TransferId, Verdict};
+pub use strife_proto::domain::{
+    AccountNumber, AccountRef, Currency, LoginName, MEMO_CHARS_MAX, Money, PayeeAccount, clean_text,
+};
+pub use worker::{Client, Payment, Problem};
+
+/// Makes the process's crypto provider known. Call it first in every `main`.
+pub fn install_provider() {
+    strife_certs::tls::install_provider();
+}
+
+/// Milliseconds since the Unix epoch, by this machine's clock.
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

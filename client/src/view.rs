@@ -1,0 +1,233 @@
+//! What a screen shows, as one value: the worker publishes it whenever it has changed.
+
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use strife_proto::commit::{BankName, TransferId};
+use strife_proto::domain::{AccountRef, Money};
+use strife_proto::v1;
+
+/// One account with its balances, in minor units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountView {
+    /// Account number.
+    pub number: String,
+    /// What it is called.
+    pub name: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// All that is recorded.
+    pub posted: i64,
+    /// Reserved.
+    pub held: i64,
+    /// What can be paid now.
+    pub available: i64,
+    /// Promised to it.
+    pub incoming: i64,
+    /// Takes and gives money.
+    pub open: bool,
+}
+
+impl From<v1::Account> for AccountView {
+    fn from(account: v1::Account) -> Self {
+        Self {
+            number: account.number,
+            name: account.name,
+            currency: account.currency,
+            posted: account.posted,
+            held: account.held,
+            available: account.available,
+            incoming: account.incoming,
+            open: account.open,
+        }
+    }
+}
+
+/// How the gateway is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Connection {
+    /// It answers.
+    Online {
+        /// Round trip of the last call, in milliseconds.
+        latency_ms: u64,
+    },
+    /// It does not; tries go on.
+    Reconnecting {
+        /// Tries so far.
+        attempt: u32,
+        /// When the next one is.
+        next_try: Instant,
+    },
+    /// The person has gone offline.
+    Offline,
+}
+
+impl Connection {
+    /// Whether the gateway answers.
+    pub fn is_online(&self) -> bool {
+        matches!(self, Connection::Online { .. })
+    }
+}
+
+/// Who this client works for, signed in or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The bank's name.
+    pub bank: String,
+    /// The log-in name there.
+    pub person: String,
+    /// For the screen.
+    pub display_name: String,
+    /// As they were last seen.
+    pub accounts: Vec<AccountView>,
+    /// When that was, milliseconds since the Unix epoch.
+    pub as_of_ms: i64,
+}
+
+/// Where an order stands, for the screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderState {
+    /// On the disk, not sent yet.
+    Queued,
+    /// On its way at this moment.
+    Sending,
+    /// Sent; no final outcome is known yet.
+    Pending,
+    /// Posted; `credited` once the payee's bank has confirmed it.
+    Posted {
+        /// The payee's bank has confirmed it.
+        credited: bool,
+    },
+    /// Declined, with the code's name and sentence.
+    Declined {
+        /// Stable name.
+        code: &'static str,
+        /// For a person.
+        sentence: &'static str,
+    },
+    /// These bytes can never post (conflict or void).
+    Never {
+        /// Why, for a person.
+        sentence: &'static str,
+    },
+    /// Taken back before it was ever sent.
+    Withdrawn,
+    /// Refused at a door; waits for the person.
+    Parked {
+        /// Stable name.
+        code: String,
+        /// For a person.
+        sentence: String,
+    },
+}
+
+impl OrderState {
+    /// One word for a column.
+    pub fn word(&self) -> &'static str {
+        match self {
+            OrderState::Queued => "queued",
+            OrderState::Sending => "sending",
+            OrderState::Pending => "pending",
+            OrderState::Posted { credited: true } => "credited",
+            OrderState::Posted { credited: false } => "posted",
+            OrderState::Declined { .. } => "declined",
+            OrderState::Never { .. } => "void",
+            OrderState::Withdrawn => "withdrawn",
+            OrderState::Parked { .. } => "parked",
+        }
+    }
+
+    /// Nothing more will change by itself, and nothing can be done but dismiss it.
+    pub fn is_ended(&self) -> bool {
+        !matches!(
+            self,
+            OrderState::Queued | OrderState::Sending | OrderState::Pending | OrderState::Parked { .. }
+        )
+    }
+}
+
+/// One order in the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderView {
+    /// Its id.
+    pub id: TransferId,
+    /// Payer's bank.
+    pub bank: BankName,
+    /// Who made it.
+    pub person: String,
+    /// Payer's account number.
+    pub from: String,
+    /// The payee.
+    pub to: AccountRef,
+    /// How much.
+    pub amount: Money,
+    /// What for.
+    pub memo: String,
+    /// When it was made, milliseconds since the Unix epoch.
+    pub made_at_ms: i64,
+    /// Where it stands.
+    pub state: OrderState,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// When it is sent next, if it waits for that.
+    pub next_try: Option<Instant>,
+    /// Why it waits, in words.
+    pub reason: String,
+    /// A cancel is asked for.
+    pub cancelling: bool,
+    /// Its bytes may have left this machine.
+    pub sent: bool,
+}
+
+/// Everything that a screen shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// The network.
+    pub network: String,
+    /// The gateway's address.
+    pub gateway: String,
+    /// How it is reached.
+    pub connection: Connection,
+    /// The network's banks, and whether the gateway reaches them (as last heard).
+    pub banks: Vec<(String, bool)>,
+    /// Who this client works for.
+    pub profile: Option<Profile>,
+    /// Whether there is a session.
+    pub signed_in: bool,
+    /// The balances are of now.
+    pub live: bool,
+    /// Journal position of the balances.
+    pub position: u64,
+    /// The queue, newest first.
+    pub orders: Vec<OrderView>,
+    /// Counts movements that have arrived, so that a screen can tell that there are new ones.
+    pub movements_seen: u64,
+    /// The newest movement that arrived.
+    pub last_movement: Option<v1::Movement>,
+    /// What the person should know, newest last.
+    pub notices: Vec<Notice>,
+    /// Where the device key is kept.
+    pub key_place: String,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Counts up.
+    pub number: u64,
+    /// Good news, or something that somebody must look at.
+    pub kind: NoticeKind,
+    /// What, in words.
+    pub text: String,
+}
+
+/// How a notice is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// Goes away by itself.
+    Good,
+    /// Goes away by itself.
+    Info,
+    /// Stays until it is dismissed.
+    Bad,
+}

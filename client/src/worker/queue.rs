@@ -1,0 +1,358 @@
+//! The worker and its outbox: queueing, sending, cancelling, and what the answers mean.
+
+use std::time::{Duration, Instant};
+
+use strife_proto::Refusal;
+use strife_proto::commit::{Key, TransferId};
+use strife_proto::domain::{MEMO_CHARS_MAX, Order, PayeeAccount, ReceivedOrder, clean_text};
+use strife_proto::signing::{self, Tag};
+
+use super::calls::{OrderCall, send};
+use super::state::Worker;
+use super::{Payment, Problem, after};
+use crate::api::{ApiError, Known};
+use crate::device::{device_key, load_device_key};
+use crate::outbox::{OutboxStore, State, Stored};
+use crate::sync::{Action, Next, back_off, judge, next_action};
+use crate::view::{NoticeKind, OrderState, OrderView};
+
+/// Orders on their way at a time.
+const IN_FLIGHT_MAX: usize = 16;
+
+impl Worker {
+    /// Makes, signs and queues an order: on the disk when this returns.
+    pub(super) async fn pay(&mut self, payment: Payment) -> Result<TransferId, Problem> {
+        let profile = self.profile.clone().ok_or(Problem::SignedOut)?;
+        let bank = self.own_bank().ok_or(Problem::SignedOut)?;
+        clean_text(&payment.memo, MEMO_CHARS_MAX)?;
+        let own = profile.accounts.iter().find(|account| account.number == payment.from.to_string());
+        let own = own.ok_or(Refusal::NotAllowed)?;
+        if own.currency != payment.amount.currency().code() {
+            return Err(Refusal::UnknownCurrency.into());
+        }
+        let to_itself = payment.to.bank == bank && payment.to.account == PayeeAccount::Number(payment.from);
+        if to_itself {
+            return Err(Refusal::SameAccount.into());
+        }
+        if !self.banks.is_empty() && !self.banks.iter().any(|(name, _)| name == payment.to.bank.as_str()) {
+            return Err(Refusal::UnknownBank.into());
+        }
+        let device = load_device_key(self.secrets.as_ref(), self.api.network(), &bank, &profile.person)?
+            .ok_or(Problem::SignedOut)?;
+        let now_ms = crate::now_ms();
+        let id = TransferId(*uuid::Uuid::now_v7().as_bytes());
+        let order = Order {
+            network: self.api.network().to_owned(),
+            key: Key { bank, id },
+            payer: payment.from,
+            payee: payment.to,
+            amount: payment.amount,
+            memo: payment.memo,
+            made_at_ms: now_ms,
+            expires_at_ms: now_ms.saturating_add(self.settings.order_life_ms),
+            refund_of: None,
+        };
+        let received = ReceivedOrder::decode(order.encode())?;
+        let signature = device.sign(Tag::Order, received.bytes());
+        self.outbox.put(id, &Stored::new(&received, &signature, &profile.person)).await?;
+        Ok(id)
+    }
+
+    /// Sends every order whose time has come.
+    pub(super) async fn send_what_is_due(&mut self) {
+        if !self.can_send() {
+            return;
+        }
+        let now = Instant::now();
+        let due: Vec<TransferId> = self
+            .stored()
+            .iter()
+            .filter(|(id, _)| !self.in_flight.contains_key(id))
+            .filter(|(id, _)| self.waits.get(id).is_none_or(|(at, _)| *at <= now))
+            .filter(|(_, stored)| self.is_mine(stored))
+            .filter(|(_, stored)| {
+                stored.order().is_ok_and(|order| next_action(stored, order.order().is_interbank()).is_some())
+            })
+            .map(|(id, _)| *id)
+            .take(IN_FLIGHT_MAX.saturating_sub(self.in_flight.len()))
+            .collect();
+        for id in due {
+            if let Err(problem) = self.send_one(id, None).await {
+                self.waits.insert(id, (after(Duration::from_secs(5)), problem.to_string()));
+                self.notice(NoticeKind::Bad, format!("An order could not be sent: {problem}"));
+            }
+        }
+    }
+
+    /// The session is of the person and bank that the order is of.
+    fn is_mine(&self, stored: &Stored) -> bool {
+        self.session.as_ref().is_some_and(|session| {
+            session.person == stored.person
+                && stored.order().is_ok_and(|order| order.key().bank == session.bank)
+        })
+    }
+
+    async fn send_one(&mut self, id: TransferId, drill: Option<Action>) -> Result<(), Problem> {
+        let Some(mut stored) = self.stored().get(&id).cloned() else { return Ok(()) };
+        let order = stored.order()?;
+        let Some(action) = drill.or_else(|| next_action(&stored, order.order().is_interbank())) else {
+            return Ok(());
+        };
+        let session = self.session.clone().ok_or(Problem::SignedOut)?;
+        let device = device_key(self.secrets.as_ref(), self.api.network(), &session.bank, &session.person)?;
+        if matches!(action, Action::Submit { .. }) && drill.is_none() {
+            stored.attempts += 1;
+            // on the disk before the first byte leaves: from then on only the payer's bank ends it
+            stored.sent = true;
+            self.outbox.put(id, &stored).await?;
+        }
+        self.waits.remove(&id);
+        let call = OrderCall {
+            api: self.api.clone(),
+            session,
+            signature: stored.signature(),
+            order,
+            device,
+            epoch: self.epoch,
+        };
+        self.in_flight.insert(id, send(call, action, self.events.clone()));
+        Ok(())
+    }
+
+    /// An answer about an order.
+    pub(super) async fn sent(
+        &mut self,
+        epoch: u64,
+        id: TransferId,
+        action: Action,
+        result: Result<Known, ApiError>,
+    ) {
+        self.in_flight.remove(&id);
+        let Some(mut stored) = self.stored().get(&id).cloned() else { return };
+        if let Err(ApiError::FalseStatement(why)) = &result {
+            self.notice(
+                NoticeKind::Bad,
+                format!("The gateway passed on a false statement ({why}). It was not believed."),
+            );
+        }
+        let next = judge(&result);
+        if stored.is_ended() {
+            self.answered_again(id, stored, action, &next).await;
+            return;
+        }
+        match next {
+            Next::State(State::Parked(name)) if action == Action::Cancel => {
+                stored.cancelling = false;
+                self.keep(id, &stored).await;
+                self.notice(NoticeKind::Bad, format!("The cancel was refused ({name})."));
+            }
+            Next::State(state) => {
+                stored.state = state;
+                stored.cancelling = false;
+                stored.ended_at_ms = stored.is_ended().then(crate::now_ms);
+                self.keep(id, &stored).await;
+                self.announce(&stored);
+            }
+            Next::Later => {
+                let reason = match &result {
+                    Err(error) => error.to_string(),
+                    Ok(_) => "no final outcome is known yet".to_owned(),
+                };
+                let (min, max) = (self.settings.retry_ms_min, self.settings.retry_ms_max);
+                let wait = back_off(stored.attempts.max(1), min, max, jitter());
+                self.waits.insert(id, (after(wait), reason));
+                if matches!(result, Err(ApiError::Unknown(_))) && self.connection.is_online() {
+                    self.lost();
+                }
+            }
+            Next::NeedsSession(refusal) if epoch == self.epoch => self.session_over(refusal),
+            Next::NeedsSession(_) => {}
+        }
+    }
+
+    /// An ended order's credit was asked for, or its very bytes were sent again as a drill.
+    async fn answered_again(&mut self, id: TransferId, mut stored: Stored, action: Action, next: &Next) {
+        match (action, next) {
+            (Action::AskCredit, Next::State(State::Posted { credited: true })) => {
+                stored.state = State::Posted { credited: true };
+                self.keep(id, &stored).await;
+            }
+            (Action::AskCredit, _) => {
+                let wait = back_off(4, self.settings.retry_ms_min, self.settings.retry_ms_max, jitter());
+                self.waits.insert(id, (after(wait), "waiting for the payee's bank".into()));
+            }
+            (_, Next::State(state)) => {
+                let same = match (&stored.state, state) {
+                    (State::Posted { .. }, State::Posted { .. }) => true,
+                    (before, now) => before == now,
+                };
+                if same {
+                    self.notice(
+                        NoticeKind::Good,
+                        format!(
+                            "Sent again with the same id {id}: the same answer, and nothing moved twice."
+                        ),
+                    );
+                } else {
+                    self.notice(
+                        NoticeKind::Bad,
+                        format!("Sent again with the same id {id}: another answer!"),
+                    );
+                }
+            }
+            _ => self.notice(NoticeKind::Info, format!("Sent again with the same id {id}: no answer yet.")),
+        }
+    }
+
+    async fn keep(&mut self, id: TransferId, stored: &Stored) {
+        if let Err(error) = self.outbox.put(id, stored).await {
+            // nothing is lost: the order is still open on the disk and is asked about again
+            self.waits.insert(id, (after(Duration::from_secs(5)), error.to_string()));
+            self.notice(NoticeKind::Bad, error.to_string());
+        }
+    }
+
+    fn announce(&mut self, stored: &Stored) {
+        let Ok(order) = stored.order() else { return };
+        let what = format!("{} to {}", order.order().amount, order.order().payee);
+        match &stored.state {
+            State::Posted { .. } => self.notice(NoticeKind::Good, format!("{what}: posted.")),
+            State::Declined(_) => {
+                let why = stored.declined().map(strife_proto::commit::Code::sentence).unwrap_or_default();
+                self.notice(NoticeKind::Bad, format!("{what}: declined. {why}"));
+            }
+            State::Parked(name) => {
+                let why = Refusal::from_name(name).map(Refusal::sentence).unwrap_or_default();
+                self.notice(NoticeKind::Bad, format!("{what}: not sent on. {why}"));
+            }
+            State::Conflict | State::Void => {
+                self.notice(NoticeKind::Bad, format!("{what}: this order can never be posted."));
+            }
+            State::Open | State::Withdrawn => {}
+        }
+    }
+
+    /// Sends one order, or all, now. A parked one is taken up again.
+    pub(super) async fn retry(&mut self, id: Option<TransferId>) {
+        let Some(id) = id else {
+            self.waits.clear();
+            return;
+        };
+        self.waits.remove(&id);
+        let parked = self.stored().get(&id).filter(|s| matches!(s.state, State::Parked(_))).cloned();
+        if let Some(mut stored) = parked {
+            stored.state = State::Open;
+            self.keep(id, &stored).await;
+        }
+    }
+
+    /// Sends an ended order's very bytes again.
+    pub(super) async fn send_again(&mut self, id: TransferId) {
+        let ended = self.stored().get(&id).is_some_and(|stored| stored.is_ended() && stored.sent);
+        let drill = Some(Action::Submit { again: true });
+        let result = match (ended && self.can_send()).then_some(()) {
+            Some(()) => self.send_one(id, drill).await,
+            None => Err(Problem::TooLate),
+        };
+        if let Err(problem) = result {
+            self.notice(NoticeKind::Bad, problem.to_string());
+        }
+    }
+
+    /// Withdraws an order that was never sent; asks the payer's bank for one that was.
+    pub(super) async fn cancel(&mut self, id: TransferId) -> Result<(), Problem> {
+        let mut stored = self.stored().get(&id).cloned().ok_or(Problem::TooLate)?;
+        if stored.is_ended() {
+            return Err(Problem::TooLate);
+        }
+        if stored.sent {
+            stored.cancelling = true;
+            self.waits.remove(&id);
+        } else {
+            stored.state = State::Withdrawn;
+            stored.ended_at_ms = Some(crate::now_ms());
+        }
+        self.outbox.put(id, &stored).await?;
+        Ok(())
+    }
+
+    /// Takes ended orders off the queue.
+    pub(super) async fn dismiss(&mut self, which: impl Fn(TransferId, &Stored) -> bool) {
+        let ended: Vec<TransferId> = self
+            .stored()
+            .iter()
+            .filter(|(id, stored)| stored.is_ended() && which(**id, stored))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ended {
+            if let Err(error) = self.outbox.remove(id).await {
+                self.notice(NoticeKind::Bad, error.to_string());
+                return;
+            }
+            self.waits.remove(&id);
+        }
+    }
+
+    /// The queue for the screen, newest first.
+    pub(super) fn orders(&self) -> Vec<OrderView> {
+        let view = |(id, stored): (&TransferId, &Stored)| {
+            let order = stored.order().ok()?;
+            let said = order.order();
+            let waiting = self.waits.get(id);
+            let open = matches!(stored.state, State::Open);
+            let reason = match (&stored.state, waiting) {
+                (State::Open, _) if !self.is_mine(stored) => {
+                    format!("waits for {}@{} to sign in", stored.person, said.key.bank)
+                }
+                (State::Open, _) if !self.connection.is_online() => "waits for the connection".to_owned(),
+                (_, Some((_, reason))) => reason.clone(),
+                _ => String::new(),
+            };
+            Some(OrderView {
+                id: *id,
+                bank: said.key.bank.clone(),
+                person: stored.person.clone(),
+                from: said.payer.to_string(),
+                to: said.payee.clone(),
+                amount: said.amount,
+                memo: said.memo.clone(),
+                made_at_ms: said.made_at_ms,
+                state: self.order_state(*id, stored),
+                attempts: stored.attempts,
+                next_try: waiting.filter(|_| open && self.can_send()).map(|(at, _)| *at),
+                reason,
+                cancelling: stored.cancelling,
+                sent: stored.sent,
+            })
+        };
+        self.stored().iter().rev().filter_map(view).collect()
+    }
+
+    fn order_state(&self, id: TransferId, stored: &Stored) -> OrderState {
+        match &stored.state {
+            State::Open if self.in_flight.contains_key(&id) => OrderState::Sending,
+            State::Open if stored.sent => OrderState::Pending,
+            State::Open => OrderState::Queued,
+            State::Posted { credited } => {
+                let interbank = stored.order().is_ok_and(|order| order.order().is_interbank());
+                OrderState::Posted { credited: *credited || !interbank }
+            }
+            State::Declined(_) => match stored.declined() {
+                Some(code) => OrderState::Declined { code: code.name(), sentence: code.sentence() },
+                None => OrderState::Declined { code: "?", sentence: "The bank declined." },
+            },
+            State::Conflict => OrderState::Never { sentence: "Another order holds this id." },
+            State::Void => OrderState::Never { sentence: "It was not signed by somebody with a right." },
+            State::Withdrawn => OrderState::Withdrawn,
+            State::Parked(name) => OrderState::Parked {
+                code: name.clone(),
+                sentence: Refusal::from_name(name).map_or_else(|| name.clone(), |r| r.sentence().to_owned()),
+            },
+        }
+    }
+}
+
+fn jitter() -> u16 {
+    // without randomness all clients of a network would come back at once; half of the wait is a fair default
+    signing::random::<2>().map(u16::from_be_bytes).unwrap_or(u16::MAX / 2)
+}

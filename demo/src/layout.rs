@@ -1,0 +1,260 @@
+//! Where the demo's network lives, and how its files are made: certificates once, settings at every start.
+
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use strife_certs::authority::{LEAF_DAYS, Network};
+use strife_certs::identity::Identity;
+use strife_certs::pem;
+use strife_proto::commit::BankName;
+
+/// The network's name.
+pub const NETWORK: &str = "demo";
+/// The banks.
+pub const BANKS: [&str; 2] = ["Bank1", "Bank2"];
+/// The operator of each bank.
+pub const OPERATOR: &str = "demo";
+/// The client's name.
+pub const CLIENT: &str = "demo";
+
+/// Ports are tried from here on: below the range that systems give to outgoing connections.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Where one daemon is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// Of each gateway.
+    pub gateways: Vec<u16>,
+    /// Of each bank: for gateways, for operators.
+    pub banks: Vec<(u16, u16)>,
+}
+
+/// The demo's folder.
+#[derive(Debug)]
+pub struct Layout {
+    /// The folder.
+    pub dir: PathBuf,
+    /// The network's certificates.
+    pub network: Network,
+    /// Where each daemon is reached.
+    pub ports: Ports,
+    _lock: File,
+}
+
+/// The demo's folder in the user's data directory.
+///
+/// # Errors
+/// There is no home directory.
+pub fn usual_dir() -> anyhow::Result<PathBuf> {
+    let dirs = directories::ProjectDirs::from("", "", "strife").context("there is no home directory")?;
+    Ok(dirs.data_dir().join("demo"))
+}
+
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    pem::make_private_dir(dir)?;
+    let lock = File::create(dir.join("demo.lock"))?;
+    if lock.try_lock().is_err() {
+        bail!("a demo is running in {}; name another folder with --data-dir", dir.display());
+    }
+    Ok(lock)
+}
+
+/// Throws a demo's network away. Guarded: nothing runs in it, it is a demo's, and the person said yes.
+///
+/// # Errors
+/// Any of these is not so.
+pub fn reset(dir: &Path, yes: bool) -> anyhow::Result<()> {
+    if !dir.join("network/trust.json").exists() {
+        bail!("there is no demo in {}", dir.display());
+    }
+    let _lock = lock(dir)?;
+    if !yes {
+        bail!("this throws away the network in {} with everything in it; say --yes", dir.display());
+    }
+    for name in ["network", "banks", "gateways", "client", "seeded", "logs"] {
+        let path = dir.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    println!("the network in {} is gone; the next start makes a new one", dir.display());
+    Ok(())
+}
+
+impl Layout {
+    /// Makes what is not there yet, and the settings anew with ports that are free.
+    ///
+    /// # Errors
+    /// A file that cannot be made, a demo that runs there already, no free ports.
+    pub fn prepare(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Result<Self> {
+        let lock = lock(dir)?;
+        let dir = dir.canonicalize()?;
+        let network = make_network(&dir.join("network"), gateways)?;
+        let ports = choose_ports(port_base, gateways)?;
+        let layout = Self { dir, network, ports, _lock: lock };
+        layout.write_settings()?;
+        Ok(layout)
+    }
+
+    /// A bank's settings file.
+    pub fn bank_config(&self, name: &str) -> PathBuf {
+        self.dir.join("banks").join(name).join("bank.toml")
+    }
+
+    /// A gateway's settings file; the first is number 1.
+    pub fn gateway_config(&self, number: usize) -> PathBuf {
+        self.dir.join("gateways").join(gateway_name(number)).join("gateway.toml")
+    }
+
+    /// The client's settings file.
+    pub fn client_config(&self) -> PathBuf {
+        self.dir.join("client/client.toml")
+    }
+
+    /// Where all logs are.
+    pub fn logs(&self) -> PathBuf {
+        self.dir.join("logs")
+    }
+
+    /// A gateway's address; the first is number 1.
+    pub fn gateway_address(&self, number: usize) -> String {
+        local(self.ports.gateways[number - 1])
+    }
+
+    /// A bank's address for gateways and for operators.
+    pub fn bank_addresses(&self, index: usize) -> (String, String) {
+        let (gateways, operators) = self.ports.banks[index];
+        (local(gateways), local(operators))
+    }
+
+    fn trust(&self) -> String {
+        format!(
+            "[trust]\nauthority = {:?}\ntrust = {:?}\nroster = {:?}\n",
+            self.network.ca_file(),
+            self.network.trust_file(),
+            self.network.roster_file()
+        )
+    }
+
+    fn tls(&self, identity: &Identity) -> String {
+        let files = self.network.files_of(identity);
+        format!("[tls]\ncertificate = {:?}\nprivate_key = {:?}\n", files.certificate, files.private_key)
+    }
+
+    fn write_settings(&self) -> anyhow::Result<()> {
+        let mut banks = String::from("[banks]\n");
+        for (index, name) in BANKS.iter().enumerate() {
+            let (listen, admin) = self.bank_addresses(index);
+            banks.push_str(&format!("{name} = {listen:?}\n"));
+            let identity = Identity::Bank(BankName::new(name)?);
+            let keys = self.network.files_of(&identity).dir;
+            let config = format!(
+                "name = {name:?}\nlisten = {listen:?}\nadmin_listen = {admin:?}\ndata_dir = \"data\"\n\
+                 keys_dir = {keys:?}\n{}{}[logs]\ndir = {:?}\nbodies = true\n",
+                self.tls(&identity),
+                self.trust(),
+                self.logs().join(name)
+            );
+            write(&self.bank_config(name), &config)?;
+        }
+        let mut gateways = Vec::new();
+        for number in 1..=self.ports.gateways.len() {
+            let listen = self.gateway_address(number);
+            let name = gateway_name(number);
+            let config = format!(
+                "listen = {listen:?}\n{}{}{banks}[logs]\ndir = {:?}\nbodies = true\n",
+                self.tls(&Identity::Gateway(name.clone())),
+                self.trust(),
+                self.logs().join(&name)
+            );
+            write(&self.gateway_config(number), &config)?;
+            gateways.push(listen);
+        }
+        let demo =
+            "A rehearsal with play money. Sign in as user1 … user5 with pass1 … pass5, at Bank1 or Bank2.";
+        let config = format!(
+            "gateways = {gateways:?}\ndata_dir = \"data\"\nkeyring = false\ndemo = {demo:?}\n{}{}",
+            self.tls(&Identity::Client(CLIENT.into())),
+            self.trust()
+        );
+        write(&self.client_config(), &config)
+    }
+}
+
+/// The name of a gateway; the first is number 1.
+pub fn gateway_name(number: usize) -> String {
+    format!("gateway{number}")
+}
+
+fn local(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    if let Some(parent) = path.parent() {
+        pem::make_private_dir(parent)?;
+    }
+    pem::write_secret(path, text.as_bytes()).with_context(|| path.display().to_string())
+}
+
+/// Makes the network under another name and renames it, so that a half-made one is never used.
+fn make_network(dir: &Path, gateways: usize) -> anyhow::Result<Network> {
+    if !dir.exists() {
+        let making = dir.with_extension("making");
+        if making.exists() {
+            fs::remove_dir_all(&making)?;
+        }
+        let network = Network::create(&making, NETWORK)?;
+        for name in BANKS {
+            let bank = BankName::new(name)?;
+            network.issue(&Identity::Bank(bank.clone()), LEAF_DAYS)?;
+            network.issue(&Identity::Operator { bank, name: OPERATOR.into() }, LEAF_DAYS)?;
+        }
+        network.issue(&Identity::Client(CLIENT.into()), LEAF_DAYS)?;
+        fs::rename(&making, dir)?;
+    }
+    let network = Network::open(dir)?;
+    for number in 1..=gateways {
+        let identity = Identity::Gateway(gateway_name(number));
+        if !network.files_of(&identity).certificate.exists() {
+            network.issue(&identity, LEAF_DAYS)?;
+        }
+    }
+    Ok(network)
+}
+
+fn choose_ports(base: Option<u16>, gateways: usize) -> anyhow::Result<Ports> {
+    let count = gateways + 2 * BANKS.len();
+    let ports: Vec<u16> = match base {
+        Some(base) => (base..).take(count).collect(),
+        None => free_ports(count)?,
+    };
+    if ports.len() < count {
+        bail!("--port-base leaves no room for {count} ports");
+    }
+    let (gateways, banks) = ports.split_at(gateways);
+    let banks = banks.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    Ok(Ports { gateways: gateways.to_vec(), banks })
+}
+
+/// Ports that nobody listens on, searched from a random place so that demos side by side seldom meet.
+fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
+    let start: [u8; 2] = strife_proto::signing::random().map_err(|_| anyhow::anyhow!("no random bytes"))?;
+    let size = PORTS.end - PORTS.start;
+    let offset = u16::from_be_bytes(start) % size;
+    let mut found = Vec::new();
+    for step in 0..size {
+        let port = PORTS.start + (offset + step) % size;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            found.push(port);
+            if found.len() == count {
+                return Ok(found);
+            }
+        }
+    }
+    bail!("there are not {count} free ports between {} and {}", PORTS.start, PORTS.end)
+}
