@@ -18,6 +18,7 @@ pub use strife_proto::commit::{BankName, Code, Key, TransferId, Verdict};
 pub use strife_proto::domain::{
     AccountNumber, AccountRef, Currency, LoginName, MEMO_CHARS_MAX, Money, PayeeAccount, clean_text,
 };
+pub use view::Movement;
 pub use worker::{Client, Payment, Problem};
 
 /// Makes the process's crypto provider known. Call it first in every `main`.

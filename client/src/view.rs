@@ -43,6 +43,46 @@ impl From<v1::Account> for AccountView {
     }
 }
 
+/// One posting on an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// Journal position.
+    pub position: u64,
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: i64,
+    /// Negative for money that left, in minor units.
+    pub minor_units: i64,
+    /// ISO 4217.
+    pub currency: String,
+    /// After this one, in minor units.
+    pub balance_after: i64,
+    /// The other side, `number@bank`; empty for cash.
+    pub counterpart: String,
+    /// What for.
+    pub memo: String,
+    /// Payer's bank and id.
+    pub transfer: Option<String>,
+    /// `transfer`, `cash` or `settlement`.
+    pub kind: String,
+}
+
+impl From<v1::Movement> for Movement {
+    fn from(movement: v1::Movement) -> Self {
+        let key = movement.key.as_ref().and_then(|key| strife_proto::domain::key_from_wire(key).ok());
+        Self {
+            position: movement.position,
+            at_ms: movement.at_ms,
+            minor_units: movement.minor_units,
+            currency: movement.currency,
+            balance_after: movement.balance_after,
+            counterpart: movement.counterpart,
+            memo: movement.memo,
+            transfer: key.map(|key| key.to_string()),
+            kind: movement.kind,
+        }
+    }
+}
+
 /// How the gateway is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Connection {
@@ -202,8 +242,6 @@ pub struct View {
     pub orders: Vec<OrderView>,
     /// Counts movements that have arrived, so that a screen can tell that there are new ones.
     pub movements_seen: u64,
-    /// The newest movement that arrived.
-    pub last_movement: Option<v1::Movement>,
     /// What the person should know, newest last.
     pub notices: Vec<Notice>,
     /// Where the device key is kept.

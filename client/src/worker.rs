@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::api::{Api, ApiError, Trust};
 use crate::device::{SecretError, best_store};
 use crate::outbox::{Outbox, OutboxError};
-use crate::view::View;
+use crate::view::{Movement, View};
 use state::Worker;
 
 /// Commands that wait for the worker.
@@ -161,12 +161,30 @@ impl Client {
         self.ask(|answer| Command::Pay { payment, answer }).await
     }
 
-    /// One page of an account's postings.
+    async fn history(&self, asked: v1::HistoryRequest) -> Result<v1::HistoryReply, Problem> {
+        self.ask(|answer| Command::History { asked, answer }).await
+    }
+
+    /// One page of an account's postings, newest first, and where the next page begins.
     ///
     /// # Errors
     /// [`Problem`].
-    pub async fn history(&self, asked: v1::HistoryRequest) -> Result<v1::HistoryReply, Problem> {
-        self.ask(|answer| Command::History { asked, answer }).await
+    pub async fn history_page(
+        &self,
+        account: &str,
+        cursor: Option<Vec<u8>>,
+        page_size: u32,
+        at_least_position: u64,
+    ) -> Result<(Vec<Movement>, Option<Vec<u8>>), Problem> {
+        let asked = v1::HistoryRequest {
+            account: account.to_owned(),
+            cursor: cursor.unwrap_or_default().into(),
+            page_size,
+            at_least_position,
+        };
+        let reply = self.history(asked).await?;
+        let next = (!reply.next_cursor.is_empty()).then(|| reply.next_cursor.to_vec());
+        Ok((reply.movements.into_iter().map(Movement::from).collect(), next))
     }
 
     /// Sends one order, or all, now.

@@ -38,7 +38,6 @@ pub(super) struct Worker {
     pub live: bool,
     pub position: u64,
     pub movements_seen: u64,
-    pub last_movement: Option<v1::Movement>,
     pub notices: Vec<Notice>,
     pub next_notice: u64,
     /// When each waiting order is tried next, and why it waits.
@@ -74,7 +73,6 @@ impl Worker {
             position: 0,
             orders: Vec::new(),
             movements_seen: 0,
-            last_movement: None,
             notices: Vec::new(),
             key_place: secrets.place(),
         };
@@ -92,7 +90,6 @@ impl Worker {
             live: false,
             position: 0,
             movements_seen: 0,
-            last_movement: None,
             notices: Vec::new(),
             next_notice: 1,
             waits: HashMap::new(),
@@ -305,7 +302,6 @@ impl Worker {
                 };
                 self.notice(NoticeKind::Good, format!("{amount} came in from {}", movement.counterpart));
             }
-            self.last_movement = Some(movement);
         }
     }
 
@@ -363,7 +359,6 @@ impl Worker {
             position: self.position,
             orders: self.orders(),
             movements_seen: self.movements_seen,
-            last_movement: self.last_movement.clone(),
             notices: self.notices.clone(),
             key_place: self.secrets.place(),
         };

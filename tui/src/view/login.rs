@@ -1,0 +1,70 @@
+//! Signing in.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::{centred, main_focused, panel, title};
+use crate::forms::LoginField;
+use crate::model::Model;
+
+pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+    let theme = &model.theme;
+    let form = &model.login;
+    let height = if model.demo_sentence.is_some() { 16 } else { 13 };
+    let inside = centred(frame, area, 58, height);
+    let block = panel(model, title(model, "Sign in", true), main_focused(model));
+    let text = block.inner(inside);
+    frame.render_widget(block, inside);
+
+    let label = |field, name: &str| {
+        let here = form.field == field && main_focused(model);
+        let sign = if here { "▸ " } else { "  " };
+        Span::styled(format!("{sign}{name:<10}"), if here { theme.accent } else { theme.text })
+    };
+    let mut banks = vec![label(LoginField::Bank, "Bank")];
+    if model.view.banks.is_empty() {
+        banks.push(Span::styled("waiting for the gateway …", theme.dim));
+    }
+    for (place, (name, reachable)) in model.view.banks.iter().enumerate() {
+        let style = if place == form.bank { theme.chosen } else { theme.text };
+        banks.push(Span::styled(format!(" {name} "), style));
+        banks.push(Span::styled(if *reachable { "  " } else { " (away)  " }, theme.warn));
+    }
+    let cursor = |field| if form.field == field && main_focused(model) { "▏" } else { "" };
+    let dots = "•".repeat(form.password.chars().count().min(36));
+    let mut lines = vec![
+        Line::raw(""),
+        Line::from(banks),
+        Line::raw(""),
+        Line::from(vec![
+            label(LoginField::Person, "Name"),
+            Span::raw(crate::format::fit(form.person.value(), 38)),
+            Span::styled(cursor(LoginField::Person), theme.accent),
+        ]),
+        Line::raw(""),
+        Line::from(vec![
+            label(LoginField::Password, "Password"),
+            Span::raw(dots),
+            Span::styled(cursor(LoginField::Password), theme.accent),
+        ]),
+        Line::raw(""),
+    ];
+    lines.push(match (&form.error, form.busy, &model.view.profile) {
+        (Some(error), _, _) => Line::from(Span::styled(format!("  ! {error}"), theme.bad)),
+        (None, true, _) => Line::from(Span::styled("  signing in …", theme.warn)),
+        (None, false, Some(profile)) => Line::from(vec![
+            Span::styled("  Ctrl-O", theme.key),
+            Span::styled(format!(" works offline as {}@{}", profile.person, profile.bank), theme.dim),
+        ]),
+        (None, false, None) => Line::raw(""),
+    });
+    lines.push(Line::raw(""));
+    lines.push(Line::from(Span::styled(format!("  Device key: {}", model.view.key_place), theme.dim)));
+    if let Some(sentence) = &model.demo_sentence {
+        lines.push(Line::raw(""));
+        lines.push(Line::from(Span::styled(sentence.clone(), theme.warn)));
+    }
+    frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), text);
+}
