@@ -1,7 +1,8 @@
 //! From a data folder to a bank's state: lock it, open the journal, bring the projections up to date, replay.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use strife_proto::domain::LoginName;
 
@@ -12,6 +13,9 @@ use crate::ledger::state::{Own, Session};
 use crate::ledger::{ApplyError, Kind, Overlay, State, apply};
 use crate::projection::{ProjectionError, Projector};
 use crate::writer::person_of;
+
+/// How long a start waits for another process to let the folder go, in milliseconds.
+const LOCK_MS_MAX: u64 = 8_000;
 
 /// Batches read at a time.
 const BATCHES_PER_READ: usize = 512;
@@ -80,7 +84,7 @@ impl Folder {
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         let lock = File::create(dir.join("lock")).map_err(at)?;
-        lock.try_lock().map_err(|_| FolderError::InUse(dir.to_owned()))?;
+        take(&lock).map_err(|_| FolderError::InUse(dir.to_owned()))?;
         let store = SqliteStore::open(dir, &own)?;
         let mut projector = Projector::open(dir, &own.network)?;
         projector.catch_up()?;
@@ -88,6 +92,19 @@ impl Folder {
         load_rows(&store, &mut state)?;
         let chain = replay(&JournalReader::open(dir)?, &mut state)?;
         Ok(Self { store, chain, state, projector, lock })
+    }
+}
+
+/// Takes the lock, waiting a little for a process that is stopping.
+fn take(lock: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + Duration::from_millis(LOCK_MS_MAX);
+    loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            result => return result,
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use strife_certs::roster::Roster;
 use strife_certs::sealing;
 use strife_certs::tls::Material;
 use strife_config::ClientSettings;
-use strife_proto::commit::{Acknowledgement, BankName};
+use strife_proto::commit::{Acknowledgement, BankName, Placement};
 use strife_proto::domain::{ReceivedOrder, key_to_wire};
 use strife_proto::signing::{self, SigningKey, Tag, device_proof_message};
 use strife_proto::statement::{Statement, Word};
@@ -25,6 +25,8 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use zeroize::Zeroizing;
+
+use crate::outbox::Credit;
 
 /// Longest wait for a TLS connection, in milliseconds.
 const CONNECT_MS_MAX: u64 = 3_000;
@@ -103,8 +105,8 @@ pub enum Known {
     Ended {
         /// What it says.
         statement: Statement,
-        /// The payee's bank has the money on an account (`true` only when verified).
-        credited: bool,
+        /// What the payee's bank has said, verified.
+        credit: Credit,
     },
     /// No final outcome is known yet.
     Pending,
@@ -155,6 +157,11 @@ impl Api {
         let is_gateway = |peer: &Identity| matches!(peer, Identity::Gateway(_));
         let channel = channel(address, trust.tls.clone(), &any, CONNECT_MS_MAX, is_gateway);
         Self { trust, client: GatewayClient::new(channel), rpc_ms }
+    }
+
+    /// The same, at another gateway.
+    pub fn at(&self, address: &str) -> Self {
+        Self::new(self.trust.clone(), address, self.rpc_ms)
     }
 
     /// The network's name.
@@ -331,14 +338,15 @@ impl Api {
         if !statement.ends(order.key(), &order.hash()) {
             return Err(ApiError::FalseStatement(Refusal::OutOfPlace));
         }
-        let credited = reply.acknowledgement.is_some_and(|wire| {
-            self.verify(&wire).is_ok_and(|said| {
-                said.bank == order.order().payee.bank
-                    && said.is_about(order.key(), &order.hash())
-                    && matches!(said.word, Word::Acknowledgement(Acknowledgement::Credited(_)))
-            })
+        let acknowledged = reply.acknowledgement.and_then(|wire| self.verify(&wire).ok()).filter(|said| {
+            said.bank == order.order().payee.bank && said.is_about(order.key(), &order.hash())
         });
-        Ok(Known::Ended { statement, credited })
+        let credit = match acknowledged.map(|said| said.word) {
+            Some(Word::Acknowledgement(Acknowledgement::Credited(Placement::Account))) => Credit::Account,
+            Some(Word::Acknowledgement(Acknowledgement::Credited(Placement::Suspense))) => Credit::Suspense,
+            _ => Credit::Unconfirmed,
+        };
+        Ok(Known::Ended { statement, credit })
     }
 
     fn verify(&self, wire: &v1::Statement) -> Result<Statement, Refusal> {

@@ -2,7 +2,7 @@
 //! answers; otherwise a file with mode 0600, which the screen names.
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use strife_certs::pem;
@@ -129,10 +129,10 @@ impl SecretStore for KeyFiles {
 }
 
 /// The best store there is: the keyring if it may be used and answers, otherwise files in `dir`.
-pub fn best_store(dir: &Path, keyring: bool) -> Box<dyn SecretStore> {
+pub fn best_store(dir: &Path, keyring: bool) -> Arc<dyn SecretStore> {
     match keyring.then(Keyring::probe).flatten() {
-        Some(keyring) => Box::new(keyring),
-        None => Box::new(KeyFiles::new(dir)),
+        Some(keyring) => Arc::new(keyring),
+        None => Arc::new(KeyFiles::new(dir)),
     }
 }
 

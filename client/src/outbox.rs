@@ -1,13 +1,13 @@
 //! The outbox: the durable queue of orders. An order is on the disk before anybody says "queued", and marked as
 //! sent on the disk before its first byte leaves.
 //!
-//! sled keeps it; beside sled an append-only journal, synced line by line, from which the outbox is rebuilt if
-//! sled's files cannot be opened (they are then moved aside, never deleted).
+//! Each change is first a line of an append-only journal, synced: that is the commit point. sled holds the same
+//! orders, flushed before anybody is answered; where the two differ at opening, the higher revision is right.
+//! What cannot be read is moved aside and named on the screen, never deleted.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,8 @@ pub enum State {
     Open,
     /// Posted by the payer's bank's verified word.
     Posted {
-        /// The payee's bank has confirmed the credit.
-        credited: bool,
+        /// What the payee's bank has said.
+        credit: Credit,
     },
     /// Declined by the payer's bank's verified word.
     Declined(i32),
@@ -41,6 +41,18 @@ pub enum State {
     Withdrawn,
     /// Refused at a door; waits for the person.
     Parked(String),
+}
+
+/// What the payee's bank has said about its side of a posted order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Credit {
+    /// Nothing yet.
+    #[default]
+    Unconfirmed,
+    /// The money is on the payee's account.
+    Account,
+    /// The payee's account could not take it; it is on that bank's suspense account.
+    Suspense,
 }
 
 /// One order in the outbox.
@@ -109,9 +121,6 @@ impl Stored {
 /// Why the outbox cannot keep an order.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
-    /// sled said so.
-    #[error("the outbox cannot be written: {0}")]
-    Sled(#[from] sled::Error),
     /// The journal beside it said so.
     #[error("the outbox's journal {path}: {source}", path = path.display())]
     Journal {
@@ -123,6 +132,9 @@ pub enum OutboxError {
     /// Another client has it.
     #[error("the outbox in {} is in use by another client", .0.display())]
     InUse(PathBuf),
+    /// A write failed half-way and could not be undone: it is not known whether the last change is kept.
+    #[error("the outbox's journal is damaged; start the client again to see what is queued")]
+    Broken,
     /// It holds [`ORDERS_MAX`] orders.
     #[error("the outbox holds {ORDERS_MAX} orders; dismiss some that have ended")]
     Full,
@@ -145,19 +157,46 @@ pub trait OutboxStore {
 /// The outbox on sled.
 #[derive(Debug)]
 pub struct Outbox {
-    database: sled::Db,
-    journal: File,
-    journal_path: PathBuf,
+    /// `None` once sled has failed; the journal alone then keeps the orders.
+    database: Option<sled::Db>,
+    journal: Journal,
     orders: BTreeMap<TransferId, Stored>,
-    /// What was wrong at opening and has been mended, for the screen.
-    pub mended: Option<String>,
+    revision: u64,
+    /// What went wrong and has been mended, for the screen; taken by whoever shows it.
+    pub trouble: Option<String>,
     _lock: File,
 }
 
-#[derive(Serialize, Deserialize)]
+/// One change of one order.
+#[derive(Clone, Serialize, Deserialize)]
 struct Line {
     id: String,
+    #[serde(default)]
+    revision: u64,
+    /// `None` takes the order away.
     stored: Option<Stored>,
+}
+
+/// The newest change of each order that could be read, and how much could not.
+#[derive(Default)]
+struct Read {
+    lines: BTreeMap<TransferId, Line>,
+    unreadable: usize,
+}
+
+impl Read {
+    fn take(&mut self, text: &[u8]) {
+        let line = serde_json::from_slice::<Line>(text).ok();
+        match line.and_then(|line| Some((line.id.parse::<TransferId>().ok()?, line))) {
+            Some((id, line)) => {
+                let newer = self.lines.get(&id).is_none_or(|known| line.revision >= known.revision);
+                if newer {
+                    self.lines.insert(id, line);
+                }
+            }
+            None => self.unreadable += 1,
+        }
+    }
 }
 
 impl Outbox {
@@ -170,41 +209,79 @@ impl Outbox {
         let at = |source| OutboxError::Journal { path: journal_path.clone(), source };
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
-        // sled's own lock is taken by a dead process's last thread for a moment, and its error does not tell
+        // sled's own lock is held by a dead process's last thread for a moment, and its error does not tell
         let lock = File::create(dir.join("outbox.lock")).map_err(at)?;
         lock.try_lock().map_err(|_| OutboxError::InUse(dir.to_owned()))?;
+
+        let mut read = Read::default();
+        let mut trouble = Vec::new();
         let path = dir.join("outbox");
-        let (database, mended) = match open_sled(&path) {
-            Ok(database) => (database, None),
-            Err(why) => {
-                let aside = dir.join(format!("outbox.broken-{}", crate::now_ms()));
-                std::fs::rename(&path, &aside).map_err(at)?;
-                let mended = format!(
-                    "the outbox could not be opened ({why}); it was moved to {} and rebuilt from its journal",
-                    aside.display()
-                );
-                (sled::open(&path)?, Some(mended))
-            }
-        };
-        let mut orders = read_sled(&database)?;
-        // the journal is written first: where the two differ it is right
-        replay_journal(&journal_path, &mut orders).map_err(at)?;
-        database.clear()?;
-        for (id, stored) in &orders {
-            database.insert(id.0, serde_json::to_vec(stored)?)?;
+        let mut database = guarded(|| open_sled(&path, &mut read));
+        if let Err(why) = &database {
+            let aside = move_aside(&path).map_err(at)?;
+            trouble.push(format!(
+                "The outbox could not be opened ({why}); it was moved to {aside} and rebuilt from its journal."
+            ));
+            database = guarded(|| open_sled(&path, &mut Read::default()));
         }
-        database.flush()?;
-        let journal = rewrite_journal(&journal_path, &orders)?;
-        Ok(Self { database, journal, journal_path, orders, mended, _lock: lock })
+        read_journal(&journal_path, &mut read).map_err(at)?;
+        if read.unreadable > 0 {
+            let aside = format!("{}.broken-{}", journal_path.display(), crate::now_ms());
+            if journal_path.exists() {
+                std::fs::copy(&journal_path, &aside).map_err(at)?;
+            }
+            trouble.push(format!(
+                "{} entries of the outbox cannot be read; a copy is {aside}.",
+                read.unreadable
+            ));
+        }
+        let revision = read.lines.values().map(|line| line.revision).max().unwrap_or(0);
+        let orders: BTreeMap<TransferId, Stored> =
+            read.lines.into_iter().filter_map(|(id, line)| Some((id, line.stored?))).collect();
+        let journal = Journal::rewrite(&journal_path, revision, &orders)?;
+        let mut outbox = Self { database: None, journal, orders, revision, trouble: None, _lock: lock };
+        match database.and_then(|database| guarded(|| outbox.fill(&database).map(|()| database))) {
+            Ok(database) => outbox.database = Some(database),
+            Err(why) => trouble.push(format!("sled cannot be used ({why}); the journal keeps the outbox.")),
+        }
+        outbox.trouble = (!trouble.is_empty()).then(|| trouble.join(" "));
+        Ok(outbox)
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), OutboxError> {
-        let mut text = serde_json::to_vec(line)?;
-        text.push(b'\n');
-        self.journal
-            .write_all(&text)
-            .and_then(|()| self.journal.sync_data())
-            .map_err(|source| OutboxError::Journal { path: self.journal_path.clone(), source })
+    fn fill(&self, database: &sled::Db) -> Result<(), String> {
+        database.clear().map_err(|error| error.to_string())?;
+        for (id, stored) in &self.orders {
+            let line = Line { id: id.to_string(), revision: self.revision, stored: Some(stored.clone()) };
+            let value = serde_json::to_vec(&line).map_err(|error| error.to_string())?;
+            database.insert(id.0, value).map_err(|error| error.to_string())?;
+        }
+        database.flush().map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Writes a change down: the journal decides, sled follows.
+    async fn change(&mut self, id: TransferId, stored: Option<&Stored>) -> Result<(), OutboxError> {
+        let line = Line { id: id.to_string(), revision: self.revision + 1, stored: stored.cloned() };
+        let text = serde_json::to_vec(&line)?;
+        self.journal.append(&text)?;
+        self.revision += 1;
+        match stored {
+            Some(stored) => self.orders.insert(id, stored.clone()),
+            None => self.orders.remove(&id),
+        };
+        let Some(database) = &self.database else { return Ok(()) };
+        let written = match stored {
+            Some(_) => database.insert(id.0, text).map(|_| ()),
+            None => database.remove(id.0).map(|_| ()),
+        };
+        let flushed = match written {
+            Ok(()) => database.flush_async().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = flushed {
+            self.database = None;
+            self.trouble = Some(format!("sled cannot be written ({error}); the journal keeps the outbox."));
+        }
+        Ok(())
     }
 }
 
@@ -213,19 +290,11 @@ impl OutboxStore for Outbox {
         if self.orders.len() >= ORDERS_MAX && !self.orders.contains_key(&id) {
             return Err(OutboxError::Full);
         }
-        self.append(&Line { id: id.to_string(), stored: Some(stored.clone()) })?;
-        self.database.insert(id.0, serde_json::to_vec(stored)?)?;
-        self.database.flush_async().await?;
-        self.orders.insert(id, stored.clone());
-        Ok(())
+        self.change(id, Some(stored)).await
     }
 
     async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError> {
-        self.append(&Line { id: id.to_string(), stored: None })?;
-        self.database.remove(id.0)?;
-        self.database.flush_async().await?;
-        self.orders.remove(&id);
-        Ok(())
+        self.change(id, None).await
     }
 
     fn all(&self) -> &BTreeMap<TransferId, Stored> {
@@ -233,62 +302,90 @@ impl OutboxStore for Outbox {
     }
 }
 
-/// sled can panic where an abrupt stop damaged its snapshot.
-fn open_sled(path: &Path) -> Result<sled::Db, String> {
-    match catch_unwind(AssertUnwindSafe(|| sled::open(path))) {
-        Ok(Ok(database)) => Ok(database),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("it is damaged".into()),
-    }
+/// The append-only journal. What stands in it up to `good_len` is whole lines.
+#[derive(Debug)]
+struct Journal {
+    file: File,
+    path: PathBuf,
+    good_len: u64,
+    broken: bool,
 }
 
-/// What sled holds. A value that does not parse is left to the journal.
-fn read_sled(database: &sled::Db) -> Result<BTreeMap<TransferId, Stored>, OutboxError> {
-    let mut orders = BTreeMap::new();
-    for pair in database.iter() {
-        let (key, value) = pair?;
-        if let (Ok(id), Ok(stored)) = (TransferId::from_slice(&key), serde_json::from_slice(&value)) {
-            orders.insert(id, stored);
+impl Journal {
+    /// Appends a line; on the disk when this returns. A line that could not be written is taken back.
+    fn append(&mut self, text: &[u8]) -> Result<(), OutboxError> {
+        if self.broken {
+            return Err(OutboxError::Broken);
         }
+        let line = [text, b"\n"].concat();
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let Err(source) = written else {
+            self.good_len += line.len() as u64;
+            return Ok(());
+        };
+        if self.file.set_len(self.good_len).and_then(|()| self.file.sync_data()).is_err() {
+            self.broken = true;
+            return Err(OutboxError::Broken);
+        }
+        Err(OutboxError::Journal { path: self.path.clone(), source })
     }
-    Ok(orders)
+
+    /// Writes the journal anew without what was overwritten since, under a temporary name, and opens it.
+    fn rewrite(
+        path: &Path,
+        revision: u64,
+        orders: &BTreeMap<TransferId, Stored>,
+    ) -> Result<Self, OutboxError> {
+        let at = |source| OutboxError::Journal { path: path.to_owned(), source };
+        let mut text = Vec::new();
+        for (id, stored) in orders {
+            let line = Line { id: id.to_string(), revision, stored: Some(stored.clone()) };
+            text.extend(serde_json::to_vec(&line)?);
+            text.push(b'\n');
+        }
+        strife_certs::pem::write_secret(path, &text)
+            .map_err(|error| at(std::io::Error::other(error.to_string())))?;
+        if let Some(parent) = path.parent() {
+            File::open(parent).and_then(|dir| dir.sync_all()).map_err(at)?;
+        }
+        let file = OpenOptions::new().append(true).open(path).map_err(at)?;
+        Ok(Self { file, path: path.to_owned(), good_len: text.len() as u64, broken: false })
+    }
 }
 
-/// The last line for each id wins. A line that does not parse is the torn end of an abrupt stop: what it would
-/// have said was never acknowledged.
-fn replay_journal(path: &Path, orders: &mut BTreeMap<TransferId, Stored>) -> std::io::Result<()> {
-    let file = match File::open(path) {
-        Ok(file) => file,
+/// sled can panic where an abrupt stop damaged its files.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err("it is damaged".into()))
+}
+
+/// Opens sled and reads all that it holds.
+fn open_sled(path: &Path, read: &mut Read) -> Result<sled::Db, String> {
+    let database = sled::open(path).map_err(|error| error.to_string())?;
+    for pair in database.iter() {
+        let (_, value) = pair.map_err(|error| error.to_string())?;
+        read.take(&value);
+    }
+    Ok(database)
+}
+
+fn move_aside(path: &Path) -> std::io::Result<String> {
+    let aside = format!("{}.broken-{}", path.display(), crate::now_ms());
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+/// Reads the journal's lines. The last one, without its line end, is the torn end of an abrupt stop: what it
+/// would have said was never acknowledged.
+fn read_journal(path: &Path, read: &mut Read) -> std::io::Result<()> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    for line in BufReader::new(file).split(b'\n') {
-        let Ok(line) = serde_json::from_slice::<Line>(&line?) else { continue };
-        let Ok(id) = line.id.parse::<TransferId>() else { continue };
-        match line.stored {
-            Some(stored) => orders.insert(id, stored),
-            None => orders.remove(&id),
-        };
-    }
+    let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    lines.pop();
+    lines.into_iter().filter(|line| !line.is_empty()).for_each(|line| read.take(line));
     Ok(())
-}
-
-/// Writes the journal anew without what was overwritten since, under a temporary name, and opens it.
-fn rewrite_journal(path: &Path, orders: &BTreeMap<TransferId, Stored>) -> Result<File, OutboxError> {
-    let at = |source| OutboxError::Journal { path: path.to_owned(), source };
-    let new = path.with_extension("journal-new");
-    let mut text = Vec::new();
-    for (id, stored) in orders {
-        text.extend(serde_json::to_vec(&Line { id: id.to_string(), stored: Some(stored.clone()) })?);
-        text.push(b'\n');
-    }
-    strife_certs::pem::write_secret(&new, &text)
-        .map_err(|error| at(std::io::Error::other(error.to_string())))?;
-    std::fs::rename(&new, path).map_err(at)?;
-    if let Some(parent) = path.parent() {
-        File::open(parent).and_then(|dir| dir.sync_all()).map_err(at)?;
-    }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(at)
 }
 
 #[cfg(test)]
@@ -345,7 +442,7 @@ mod tests {
         journal.write_all(b"{\"id\":\"torn").unwrap();
         let outbox = Outbox::open(dir.path()).unwrap();
         assert_eq!(outbox.all(), &BTreeMap::from([(one, first.clone())]));
-        assert!(outbox.mended.as_deref().unwrap().contains("rebuilt"));
+        assert!(outbox.trouble.as_deref().unwrap().contains("rebuilt"));
         let aside = std::fs::read_dir(dir.path())
             .unwrap()
             .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("outbox.broken-"));
@@ -353,6 +450,12 @@ mod tests {
         drop(outbox);
         // and without the journal sled alone is enough
         std::fs::remove_file(dir.path().join("outbox.journal")).unwrap();
-        assert_eq!(Outbox::open(dir.path()).unwrap().all(), &BTreeMap::from([(one, first)]));
+        assert_eq!(Outbox::open(dir.path()).unwrap().all(), &BTreeMap::from([(one, first.clone())]));
+        // a whole line that cannot be read is kept aside and named
+        let mut journal = OpenOptions::new().append(true).open(dir.path().join("outbox.journal")).unwrap();
+        journal.write_all(b"{\"id\":\"from a newer program\"}\n").unwrap();
+        let outbox = Outbox::open(dir.path()).unwrap();
+        assert_eq!(outbox.all(), &BTreeMap::from([(one, first)]));
+        assert!(outbox.trouble.as_deref().unwrap().contains("1 entries"));
     }
 }

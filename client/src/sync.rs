@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::{ApiError, Known};
-use crate::outbox::{State, Stored};
+use crate::outbox::{Credit, State, Stored};
 use strife_proto::Refusal;
 use strife_proto::commit::Verdict;
 use strife_proto::statement::Word;
@@ -18,8 +18,9 @@ pub enum Action {
     },
     /// Ask for it to be cancelled.
     Cancel,
-    /// Ask whether the payee's bank has confirmed the credit.
-    AskCredit,
+    /// Ask what is recorded: whether the payee's bank has confirmed the credit, or whether an order that a
+    /// door has refused was decided all the same, by an earlier try.
+    AskOutcome,
 }
 
 /// What an order wants done, if anything can be done for it.
@@ -28,7 +29,8 @@ pub fn next_action(stored: &Stored, interbank: bool) -> Option<Action> {
         State::Open if stored.cancelling => Some(Action::Cancel),
         State::Open => Some(Action::Submit { again: stored.sent }),
         State::Parked(_) if stored.cancelling => Some(Action::Cancel),
-        State::Posted { credited: false } if interbank => Some(Action::AskCredit),
+        State::Parked(_) if stored.sent => Some(Action::AskOutcome),
+        State::Posted { credit: Credit::Unconfirmed } if interbank => Some(Action::AskOutcome),
         _ => None,
     }
 }
@@ -48,8 +50,8 @@ pub enum Next {
 /// the moment and not about the order.
 pub fn judge(answer: &Result<Known, ApiError>) -> Next {
     match answer {
-        Ok(Known::Ended { statement, credited }) => match statement.word {
-            Word::Outcome(Verdict::Posted) => Next::State(State::Posted { credited: *credited }),
+        Ok(Known::Ended { statement, credit }) => match statement.word {
+            Word::Outcome(Verdict::Posted) => Next::State(State::Posted { credit: *credit }),
             Word::Outcome(Verdict::Declined(code)) => Next::State(State::Declined(code as i32)),
             Word::Conflict => Next::State(State::Conflict),
             Word::Void => Next::State(State::Void),

@@ -7,6 +7,8 @@ use strife_proto::commit::{BankName, TransferId};
 use strife_proto::domain::{AccountRef, Money};
 use strife_proto::v1;
 
+pub use crate::outbox::Credit;
+
 /// One account with its balances, in minor units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
@@ -122,6 +124,9 @@ pub struct Profile {
     pub accounts: Vec<AccountView>,
     /// When that was, milliseconds since the Unix epoch.
     pub as_of_ms: i64,
+    /// The id of the device key that the bank has registered: no other signs, also offline.
+    #[serde(default)]
+    pub device_key: Vec<u8>,
 }
 
 /// Where an order stands, for the screen.
@@ -133,10 +138,10 @@ pub enum OrderState {
     Sending,
     /// Sent; no final outcome is known yet.
     Pending,
-    /// Posted; `credited` once the payee's bank has confirmed it.
+    /// Posted by the payer's bank.
     Posted {
-        /// The payee's bank has confirmed it.
-        credited: bool,
+        /// What the payee's bank has said.
+        credit: Credit,
     },
     /// Declined, with the code's name and sentence.
     Declined {
@@ -168,8 +173,8 @@ impl OrderState {
             OrderState::Queued => "queued",
             OrderState::Sending => "sending",
             OrderState::Pending => "pending",
-            OrderState::Posted { credited: true } => "credited",
-            OrderState::Posted { credited: false } => "posted",
+            OrderState::Posted { credit: Credit::Account } => "credited",
+            OrderState::Posted { .. } => "posted",
             OrderState::Declined { .. } => "declined",
             OrderState::Never { .. } => "void",
             OrderState::Withdrawn => "withdrawn",

@@ -6,6 +6,7 @@ mod calls;
 mod queue;
 mod state;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strife_certs::CertsError;
@@ -18,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use zeroize::Zeroizing;
 
 use crate::api::{Api, ApiError, Trust};
-use crate::device::{SecretError, best_store};
+use crate::device::{SecretError, SecretStore, best_store};
 use crate::outbox::{Outbox, OutboxError};
 use crate::view::{Movement, View};
 use state::Worker;
@@ -47,6 +48,9 @@ pub enum Problem {
     /// The client is stopping.
     #[error("the client is stopping")]
     Stopping,
+    /// The device key that the bank has registered is not here: a new sign-in registers one.
+    #[error("this device's key is not here; sign in to register one")]
+    NoDeviceKey,
     /// Nothing can be done to an order in that state.
     #[error("that cannot be done to this order any more")]
     TooLate,
@@ -108,7 +112,7 @@ impl Client {
     pub fn start(settings: ClientSettings) -> Result<Self, StartError> {
         let trust = Trust::load(&settings)?;
         let outbox = Outbox::open(&settings.data_dir)?;
-        let secrets = best_store(&settings.data_dir.join("keys"), settings.keyring);
+        let secrets: Arc<dyn SecretStore> = best_store(&settings.data_dir.join("keys"), settings.keyring);
         // settings are validated: there is at least one gateway
         let address = settings.gateways.first().cloned().unwrap_or_default();
         let api = Api::new(trust, &address, settings.rpc_ms);

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use strife_certs::authority::{LEAF_DAYS, Network};
@@ -218,13 +219,26 @@ fn make_network(dir: &Path, gateways: usize) -> anyhow::Result<Network> {
         fs::rename(&making, dir)?;
     }
     let network = Network::open(dir)?;
-    for number in 1..=gateways {
-        let identity = Identity::Gateway(gateway_name(number));
-        if !network.files_of(&identity).certificate.exists() {
+    let mut members = vec![Identity::Client(CLIENT.into())];
+    members.extend((1..=gateways).map(|number| Identity::Gateway(gateway_name(number))));
+    for name in BANKS {
+        let bank = BankName::new(name)?;
+        members.push(Identity::Bank(bank.clone()));
+        members.push(Identity::Operator { bank, name: OPERATOR.into() });
+    }
+    for identity in members {
+        if !is_fresh(&network.files_of(&identity).certificate) {
             network.issue(&identity, LEAF_DAYS)?;
         }
     }
     Ok(network)
+}
+
+/// A certificate is there and has a month left at least. A bank keeps its own keys when it gets a new one.
+fn is_fresh(certificate: &Path) -> bool {
+    let issued = fs::metadata(certificate).and_then(|file| file.modified());
+    let age = issued.ok().and_then(|issued| issued.elapsed().ok());
+    age.is_some_and(|age| age < Duration::from_secs(60 * 86_400))
 }
 
 fn choose_ports(base: Option<u16>, gateways: usize) -> anyhow::Result<Ports> {

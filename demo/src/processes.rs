@@ -87,7 +87,7 @@ impl Processes {
         let mut daemons = self.lock();
         let daemon = daemons.get_mut(name).with_context(|| format!("there is no {name}"))?;
         let errors = File::options().create(true).append(true).open(&daemon.errors)?;
-        let child = Command::new(std::env::current_exe()?)
+        let child = Command::new(own_program()?)
             .arg(daemon.argument)
             .arg("--config")
             .arg(&daemon.config)
@@ -147,6 +147,12 @@ impl Drop for Processes {
     fn drop(&mut self) {
         self.stop_all();
     }
+}
+
+/// This very program, also if its file was replaced since.
+fn own_program() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
 fn terminate(child: &Child) {

@@ -1,5 +1,6 @@
 //! Calls to the gateway, each in a task of its own that comes back as an event.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strife_proto::commit::{BankName, TransferId};
@@ -9,14 +10,15 @@ use strife_proto::v1;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use super::Answer;
+use super::{Answer, Problem};
 use crate::api::{Api, ApiError, Known, Session};
+use crate::device::{SecretStore, device_key};
 use crate::sync::Action;
 
 /// What comes back.
 pub(super) enum Event {
     Beat { result: Result<Vec<v1::BankStatus>, ApiError>, latency: Duration },
-    SignedIn { epoch: u64, session: Session },
+    SignedIn { epoch: u64, session: Session, device: Arc<SigningKey>, answer: Answer<()> },
     Watched { epoch: u64, reply: v1::WatchReply },
     WatchEnded { epoch: u64, error: ApiError },
     Sent { epoch: u64, id: TransferId, action: Action, result: Result<Known, ApiError> },
@@ -35,24 +37,28 @@ pub(super) fn beat(api: Api, events: mpsc::Sender<Event>) {
     });
 }
 
+/// Reads or makes the device key and signs in, off the worker: a keyring may take its time.
 pub(super) fn log_in(
     api: Api,
     events: mpsc::Sender<Event>,
     (bank, person, password): (BankName, String, Zeroizing<String>),
-    device: SigningKey,
+    secrets: Arc<dyn SecretStore>,
     epoch: u64,
     answer: Answer<()>,
 ) {
     tokio::spawn(async move {
-        let result = api.log_in(&bank, &person, password, &device).await;
-        let told = match result {
-            Ok(session) => {
-                give(&events, Event::SignedIn { epoch, session }).await;
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
+        let result = async {
+            let (network, at, who) = (api.network().to_owned(), bank.clone(), person.clone());
+            let key = tokio::task::spawn_blocking(move || device_key(secrets.as_ref(), &network, &at, &who));
+            let device = Arc::new(key.await.map_err(|_| Problem::Stopping)??);
+            let session = api.log_in(&bank, &person, password, &device).await?;
+            Ok((session, device))
         };
-        drop(answer.send(told));
+        match result.await {
+            Ok((session, device)) => give(&events, Event::SignedIn { epoch, session, device, answer }).await,
+            // a screen that has gone does not need the answer
+            Err(problem) => drop(answer.send(Err(problem))),
+        }
     });
 }
 
@@ -80,7 +86,11 @@ pub(super) fn watch_balances(
             Err(error) => error,
             Ok(mut replies) => loop {
                 match replies.message().await {
-                    Ok(Some(reply)) => give(&events, Event::Watched { epoch, reply }).await,
+                    Ok(Some(reply)) => {
+                        if events.send(Event::Watched { epoch, reply }).await.is_err() {
+                            return;
+                        }
+                    }
                     Ok(None) => break ApiError::Unknown("the stream ended".into()),
                     Err(status) => break status.into(),
                 }
@@ -97,7 +107,7 @@ pub(super) struct OrderCall {
     pub session: Session,
     pub order: ReceivedOrder,
     pub signature: v1::Signature,
-    pub device: SigningKey,
+    pub device: Arc<SigningKey>,
     pub epoch: u64,
 }
 
@@ -107,7 +117,7 @@ pub(super) fn send(call: OrderCall, action: Action, events: mpsc::Sender<Event>)
         let result = match action {
             Action::Submit { again } => api.submit(&session, &order, &signature, again).await,
             Action::Cancel => api.cancel(&session, &order, &device).await,
-            Action::AskCredit => api.outcome(&session, &order).await,
+            Action::AskOutcome => api.outcome(&session, &order).await,
         };
         let id = order.key().id;
         give(&events, Event::Sent { epoch, id, action, result }).await;

@@ -1,20 +1,21 @@
 //! The worker and its outbox: queueing, sending, cancelling, and what the answers mean.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strife_proto::Refusal;
-use strife_proto::commit::{Key, TransferId};
+use strife_proto::commit::{BankName, Key, TransferId};
 use strife_proto::domain::{MEMO_CHARS_MAX, Order, PayeeAccount, ReceivedOrder, clean_text};
-use strife_proto::signing::{self, Tag};
+use strife_proto::signing::{SigningKey, Tag};
 
 use super::calls::{OrderCall, send};
-use super::state::Worker;
+use super::state::{Worker, jitter};
 use super::{Payment, Problem, after};
 use crate::api::{ApiError, Known};
-use crate::device::{device_key, load_device_key};
-use crate::outbox::{OutboxStore, State, Stored};
+use crate::device::load_device_key;
+use crate::outbox::{Credit, OutboxStore, State, Stored};
 use crate::sync::{Action, Next, back_off, judge, next_action};
-use crate::view::{NoticeKind, OrderState, OrderView};
+use crate::view::{NoticeKind, OrderState, OrderView, Profile};
 
 /// Orders on their way at a time.
 const IN_FLIGHT_MAX: usize = 16;
@@ -37,8 +38,7 @@ impl Worker {
         if !self.banks.is_empty() && !self.banks.iter().any(|(name, _)| name == payment.to.bank.as_str()) {
             return Err(Refusal::UnknownBank.into());
         }
-        let device = load_device_key(self.secrets.as_ref(), self.api.network(), &bank, &profile.person)?
-            .ok_or(Problem::SignedOut)?;
+        let device = self.signing_key(&profile, &bank).await?;
         let now_ms = crate::now_ms();
         let id = TransferId(*uuid::Uuid::now_v7().as_bytes());
         let order = Order {
@@ -58,6 +58,37 @@ impl Worker {
         Ok(id)
     }
 
+    /// The key that the bank has registered for this person: the session's, or offline the kept one.
+    async fn signing_key(&self, profile: &Profile, bank: &BankName) -> Result<Arc<SigningKey>, Problem> {
+        if let Some(device) = &self.device {
+            return Ok(device.clone());
+        }
+        let (secrets, network) = (self.secrets.clone(), self.api.network().to_owned());
+        let (bank, person) = (bank.clone(), profile.person.clone());
+        let load = move || load_device_key(secrets.as_ref(), &network, &bank, &person);
+        let key = tokio::task::spawn_blocking(load).await.map_err(|_| Problem::Stopping)??;
+        match key {
+            Some(key) if key.public().id().0.as_slice() == profile.device_key => Ok(Arc::new(key)),
+            _ => Err(Problem::NoDeviceKey),
+        }
+    }
+
+    /// When an order is to be sent or asked about next; `None` if nothing can be done for it now.
+    fn due_at(&self, id: &TransferId, stored: &Stored) -> Option<Instant> {
+        let possible = !self.in_flight.contains_key(id) && self.is_mine(stored);
+        let order = possible.then(|| stored.order().ok()).flatten()?;
+        next_action(stored, order.order().is_interbank())?;
+        Some(self.waits.get(id).map_or_else(Instant::now, |(at, _)| *at))
+    }
+
+    /// When the first order is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        if !self.can_send() || self.in_flight.len() >= IN_FLIGHT_MAX {
+            return None;
+        }
+        self.stored().iter().filter_map(|(id, stored)| self.due_at(id, stored)).min()
+    }
+
     /// Sends every order whose time has come.
     pub(super) async fn send_what_is_due(&mut self) {
         if !self.can_send() {
@@ -67,12 +98,7 @@ impl Worker {
         let due: Vec<TransferId> = self
             .stored()
             .iter()
-            .filter(|(id, _)| !self.in_flight.contains_key(id))
-            .filter(|(id, _)| self.waits.get(id).is_none_or(|(at, _)| *at <= now))
-            .filter(|(_, stored)| self.is_mine(stored))
-            .filter(|(_, stored)| {
-                stored.order().is_ok_and(|order| next_action(stored, order.order().is_interbank()).is_some())
-            })
+            .filter(|(id, stored)| self.due_at(id, stored).is_some_and(|at| at <= now))
             .map(|(id, _)| *id)
             .take(IN_FLIGHT_MAX.saturating_sub(self.in_flight.len()))
             .collect();
@@ -99,7 +125,7 @@ impl Worker {
             return Ok(());
         };
         let session = self.session.clone().ok_or(Problem::SignedOut)?;
-        let device = device_key(self.secrets.as_ref(), self.api.network(), &session.bank, &session.person)?;
+        let device = self.device.clone().ok_or(Problem::SignedOut)?;
         if matches!(action, Action::Submit { .. }) && drill.is_none() {
             stored.attempts += 1;
             // on the disk before the first byte leaves: from then on only the payer's bank ends it
@@ -107,6 +133,7 @@ impl Worker {
             self.outbox.put(id, &stored).await?;
         }
         self.waits.remove(&id);
+        *self.tries.entry(id).or_default() += 1;
         let call = OrderCall {
             api: self.api.clone(),
             session,
@@ -141,15 +168,12 @@ impl Worker {
             return;
         }
         match next {
-            Next::State(State::Parked(name)) if action == Action::Cancel => {
-                stored.cancelling = false;
-                self.keep(id, &stored).await;
-                self.notice(NoticeKind::Bad, format!("The cancel was refused ({name})."));
-            }
+            Next::State(State::Parked(name)) => self.refused(id, stored, action, name).await,
             Next::State(state) => {
                 stored.state = state;
                 stored.cancelling = false;
-                stored.ended_at_ms = stored.is_ended().then(crate::now_ms);
+                stored.ended_at_ms = Some(crate::now_ms());
+                self.tries.remove(&id);
                 self.keep(id, &stored).await;
                 self.announce(&stored);
             }
@@ -158,11 +182,9 @@ impl Worker {
                     Err(error) => error.to_string(),
                     Ok(_) => "no final outcome is known yet".to_owned(),
                 };
-                let (min, max) = (self.settings.retry_ms_min, self.settings.retry_ms_max);
-                let wait = back_off(stored.attempts.max(1), min, max, jitter());
-                self.waits.insert(id, (after(wait), reason));
-                if matches!(result, Err(ApiError::Unknown(_))) && self.connection.is_online() {
-                    self.lost();
+                self.wait(id, reason);
+                if matches!(result, Err(ApiError::Unknown(_))) {
+                    self.beat_now();
                 }
             }
             Next::NeedsSession(refusal) if epoch == self.epoch => self.session_over(refusal),
@@ -170,17 +192,40 @@ impl Worker {
         }
     }
 
+    /// A door refused a call about an open order.
+    async fn refused(&mut self, id: TransferId, mut stored: Stored, action: Action, name: String) {
+        match action {
+            Action::Cancel => {
+                stored.cancelling = false;
+                self.keep(id, &stored).await;
+                self.notice(NoticeKind::Bad, format!("The cancel was refused ({name})."));
+            }
+            Action::Submit { .. } => {
+                stored.state = State::Parked(name);
+                self.wait(id, "asking whether an earlier try was decided".into());
+                self.keep(id, &stored).await;
+                self.announce(&stored);
+            }
+            Action::AskOutcome => self.wait(id, name),
+        }
+    }
+
+    /// Waits before the next try: longer each time.
+    fn wait(&mut self, id: TransferId, reason: String) {
+        let tries = self.tries.get(&id).copied().unwrap_or(1);
+        let (min, max) = (self.settings.retry_ms_min, self.settings.retry_ms_max);
+        self.waits.insert(id, (after(back_off(tries, min, max, jitter())), reason));
+    }
+
     /// An ended order's credit was asked for, or its very bytes were sent again as a drill.
     async fn answered_again(&mut self, id: TransferId, mut stored: Stored, action: Action, next: &Next) {
         match (action, next) {
-            (Action::AskCredit, Next::State(State::Posted { credited: true })) => {
-                stored.state = State::Posted { credited: true };
+            (Action::AskOutcome, Next::State(State::Posted { credit })) if *credit != Credit::Unconfirmed => {
+                stored.state = State::Posted { credit: *credit };
+                self.tries.remove(&id);
                 self.keep(id, &stored).await;
             }
-            (Action::AskCredit, _) => {
-                let wait = back_off(4, self.settings.retry_ms_min, self.settings.retry_ms_max, jitter());
-                self.waits.insert(id, (after(wait), "waiting for the payee's bank".into()));
-            }
+            (Action::AskOutcome, _) => self.wait(id, "waiting for the payee's bank".into()),
             (_, Next::State(state)) => {
                 let same = match (&stored.state, state) {
                     (State::Posted { .. }, State::Posted { .. }) => true,
@@ -223,7 +268,10 @@ impl Worker {
             }
             State::Parked(name) => {
                 let why = Refusal::from_name(name).map(Refusal::sentence).unwrap_or_default();
-                self.notice(NoticeKind::Bad, format!("{what}: not sent on. {why}"));
+                self.notice(
+                    NoticeKind::Bad,
+                    format!("{what}: refused for now, and kept in the queue. {why}"),
+                );
             }
             State::Conflict | State::Void => {
                 self.notice(NoticeKind::Bad, format!("{what}: this order can never be posted."));
@@ -236,9 +284,11 @@ impl Worker {
     pub(super) async fn retry(&mut self, id: Option<TransferId>) {
         let Some(id) = id else {
             self.waits.clear();
+            self.tries.clear();
             return;
         };
         self.waits.remove(&id);
+        self.tries.remove(&id);
         let parked = self.stored().get(&id).filter(|s| matches!(s.state, State::Parked(_))).cloned();
         if let Some(mut stored) = parked {
             stored.state = State::Open;
@@ -333,9 +383,9 @@ impl Worker {
             State::Open if self.in_flight.contains_key(&id) => OrderState::Sending,
             State::Open if stored.sent => OrderState::Pending,
             State::Open => OrderState::Queued,
-            State::Posted { credited } => {
+            State::Posted { credit } => {
                 let interbank = stored.order().is_ok_and(|order| order.order().is_interbank());
-                OrderState::Posted { credited: *credited || !interbank }
+                OrderState::Posted { credit: if interbank { *credit } else { Credit::Account } }
             }
             State::Declined(_) => match stored.declined() {
                 Some(code) => OrderState::Declined { code: code.name(), sentence: code.sentence() },
@@ -350,9 +400,4 @@ impl Worker {
             },
         }
     }
-}
-
-fn jitter() -> u16 {
-    // without randomness all clients of a network would come back at once; half of the wait is a fair default
-    signing::random::<2>().map(u16::from_be_bytes).unwrap_or(u16::MAX / 2)
 }

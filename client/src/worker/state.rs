@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strife_config::ClientSettings;
 use strife_proto::commit::{BankName, TransferId};
+use strife_proto::signing::{self, SigningKey};
 use strife_proto::v1;
 use tokio::sync::{mpsc, watch};
 
 use super::calls::{Event, beat, fetch_history, log_in, watch_balances};
 use super::{Command, Problem, after};
 use crate::api::{Api, ApiError, Session};
-use crate::device::{SecretStore, device_key};
+use crate::device::SecretStore;
 use crate::outbox::{Outbox, OutboxStore};
+use crate::sync::back_off;
 use crate::view::{Connection, Notice, NoticeKind, Profile, View};
 
 /// How often the gateway is asked whether it is there, in milliseconds.
@@ -28,8 +31,10 @@ pub(super) struct Worker {
     pub settings: ClientSettings,
     pub api: Api,
     pub outbox: Outbox,
-    pub secrets: Box<dyn SecretStore>,
+    pub secrets: Arc<dyn SecretStore>,
     pub session: Option<Session>,
+    /// The session's device key.
+    pub device: Option<Arc<SigningKey>>,
     /// Counts sessions: what comes back from another one is dropped.
     pub epoch: u64,
     pub connection: Connection,
@@ -42,11 +47,15 @@ pub(super) struct Worker {
     pub next_notice: u64,
     /// When each waiting order is tried next, and why it waits.
     pub waits: HashMap<TransferId, (Instant, String)>,
+    /// How often each order was asked about since it last got on.
+    pub tries: HashMap<TransferId, u32>,
     /// Orders that are on their way.
     pub in_flight: HashMap<TransferId, tokio::task::AbortHandle>,
     pub events: mpsc::Sender<Event>,
     received: Option<mpsc::Receiver<Event>>,
     next_beat: Option<Instant>,
+    next_watch: Option<Instant>,
+    watch_tries: u32,
     watching: Option<tokio::task::AbortHandle>,
     address: String,
     publish: watch::Sender<View>,
@@ -58,7 +67,7 @@ impl Worker {
         address: String,
         api: Api,
         outbox: Outbox,
-        secrets: Box<dyn SecretStore>,
+        secrets: Arc<dyn SecretStore>,
     ) -> (Self, watch::Receiver<View>) {
         let (events, received) = mpsc::channel(256);
         let profile = read_profile(&profile_path(&settings));
@@ -83,6 +92,7 @@ impl Worker {
             outbox,
             secrets,
             session: None,
+            device: None,
             epoch: 0,
             connection: Connection::Reconnecting { attempt: 0, next_try: Instant::now() },
             banks: Vec::new(),
@@ -93,17 +103,18 @@ impl Worker {
             notices: Vec::new(),
             next_notice: 1,
             waits: HashMap::new(),
+            tries: HashMap::new(),
             in_flight: HashMap::new(),
             events,
             received: Some(received),
             next_beat: Some(Instant::now()),
+            next_watch: None,
+            watch_tries: 0,
             watching: None,
             address,
             publish,
         };
-        if let Some(mended) = worker.outbox.mended.clone() {
-            worker.notice(NoticeKind::Bad, mended);
-        }
+        worker.tell_trouble();
         (worker, watched)
     }
 
@@ -113,6 +124,7 @@ impl Worker {
         let Some(mut events) = self.received.take() else { return };
         loop {
             self.send_what_is_due().await;
+            self.tell_trouble();
             self.show();
             let wake = self.next_wake();
             tokio::select! {
@@ -127,14 +139,20 @@ impl Worker {
                     None => return,
                 },
                 event = events.recv() => if let Some(event) = event { self.take(event).await },
-                () = sleep_until(wake) => self.beat_if_due(),
+                () = sleep_until(wake) => self.tick(),
             }
         }
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        let retries = self.can_send().then(|| self.waits.values().map(|(at, _)| *at).min()).flatten();
-        [self.next_beat, retries].into_iter().flatten().min()
+        let watch = self.next_watch.filter(|_| self.can_send());
+        [self.next_beat, watch, self.next_due()].into_iter().flatten().min()
+    }
+
+    fn tell_trouble(&mut self) {
+        if let Some(trouble) = self.outbox.trouble.take() {
+            self.notice(NoticeKind::Bad, trouble);
+        }
     }
 
     /// Orders can be sent: there is a session, and the gateway answers.
@@ -142,32 +160,25 @@ impl Worker {
         self.session.is_some() && self.connection.is_online()
     }
 
-    fn beat_if_due(&mut self) {
-        if self.next_beat.is_some_and(|at| at <= Instant::now()) {
+    /// Does what the time has come for.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if self.next_beat.is_some_and(|at| at <= now) {
             self.next_beat = None;
             beat(self.api.clone(), self.events.clone());
+        }
+        if self.can_send() && self.next_watch.is_some_and(|at| at <= now) {
+            self.watch();
         }
     }
 
     async fn obey(&mut self, command: Command) {
         match command {
             Command::LogIn { bank, person, password, answer } => {
-                match device_key(self.secrets.as_ref(), self.api.network(), &bank, &person) {
-                    Ok(key) => {
-                        self.end_session();
-                        let epoch = self.epoch;
-                        log_in(
-                            self.api.clone(),
-                            self.events.clone(),
-                            (bank, person, password),
-                            key,
-                            epoch,
-                            answer,
-                        );
-                    }
-                    // a screen that has gone does not need the answer
-                    Err(error) => drop(answer.send(Err(error.into()))),
-                }
+                self.end_session();
+                let secrets = self.secrets.clone();
+                let (api, events) = (self.api.clone(), self.events.clone());
+                log_in(api, events, (bank, person, password), secrets, self.epoch, answer);
             }
             Command::LogOut => {
                 if let Some(session) = self.session.clone() {
@@ -212,26 +223,36 @@ impl Worker {
     async fn take(&mut self, event: Event) {
         match event {
             Event::Beat { result, latency } => self.beaten(result, latency),
-            Event::SignedIn { epoch, session } if epoch == self.epoch => {
-                let accounts = self.profile.take().filter(|profile| {
+            Event::SignedIn { epoch, session, device, answer } if epoch == self.epoch => {
+                let known = self.profile.take().filter(|profile| {
                     profile.person == session.person && profile.bank == session.bank.as_str()
                 });
                 self.profile = Some(Profile {
                     bank: session.bank.to_string(),
                     person: session.person.clone(),
                     display_name: session.display_name.clone(),
-                    as_of_ms: accounts.as_ref().map_or(0, |profile| profile.as_of_ms),
-                    accounts: accounts.map(|profile| profile.accounts).unwrap_or_default(),
+                    as_of_ms: known.as_ref().map_or(0, |profile| profile.as_of_ms),
+                    accounts: known.map(|profile| profile.accounts).unwrap_or_default(),
+                    device_key: device.public().id().0.to_vec(),
                 });
                 self.session = Some(session);
+                self.device = Some(device);
                 self.waits.clear();
                 self.watch();
+                // a screen that has gone does not need the answer
+                drop(answer.send(Ok(())));
+            }
+            // signed out, or in again, meanwhile: this session is not used
+            Event::SignedIn { session, answer, .. } => {
+                let api = self.api.clone();
+                tokio::spawn(async move { drop(api.log_out(&session).await) });
+                drop(answer.send(Err(Problem::SignedOut)));
             }
             Event::Watched { epoch, reply } if epoch == self.epoch => self.watched(reply),
             Event::WatchEnded { epoch, error } if epoch == self.epoch => self.watch_ended(error),
             Event::Sent { epoch, id, action, result } => self.sent(epoch, id, action, result).await,
             // of a session that is over
-            Event::SignedIn { .. } | Event::Watched { .. } | Event::WatchEnded { .. } => {}
+            Event::Watched { .. } | Event::WatchEnded { .. } => {}
         }
     }
 
@@ -244,11 +265,20 @@ impl Worker {
             Ok(banks) => {
                 let latency_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX);
                 self.connection = Connection::Online { latency_ms };
-                self.banks = banks.into_iter().map(|bank| (bank.name, bank.reachable)).collect();
+                let banks: Vec<(String, bool)> =
+                    banks.into_iter().map(|bank| (bank.name, bank.reachable)).collect();
+                let is_back = |(name, reachable): &(String, bool)| {
+                    *reachable && self.banks.iter().any(|(known, before)| known == name && !before)
+                };
+                let somebody_is_back = !was_online || banks.iter().any(is_back);
+                self.banks = banks;
                 self.next_beat = Some(after(Duration::from_millis(HEARTBEAT_MS)));
-                if !was_online {
+                if somebody_is_back {
                     // the wait of every order is cut short
                     self.waits.clear();
+                    self.tries.clear();
+                }
+                if somebody_is_back && self.watching.is_none() {
                     self.watch();
                 }
             }
@@ -256,18 +286,31 @@ impl Worker {
         }
     }
 
+    /// Asks the gateway now whether it is there, unless it is being asked.
+    pub fn beat_now(&mut self) {
+        if self.connection.is_online() && self.next_beat.is_some() {
+            self.next_beat = Some(Instant::now());
+        }
+    }
+
     /// The gateway does not answer.
-    pub fn lost(&mut self) {
+    fn lost(&mut self) {
         let attempt = match self.connection {
             Connection::Offline => return,
             Connection::Online { .. } => 1,
             Connection::Reconnecting { attempt, .. } => attempt + 1,
         };
-        let wait_ms = (250u64 << attempt.min(8)).min(RECONNECT_MS_MAX);
-        let next_try = after(Duration::from_millis(wait_ms));
+        let next_try = after(back_off(attempt, 500, RECONNECT_MS_MAX, jitter()));
         self.connection = Connection::Reconnecting { attempt, next_try };
         self.next_beat = Some(next_try);
         self.stop_watching();
+        // the next gateway of the list, if there are several
+        let at = self.settings.gateways.iter().position(|address| *address == self.address).unwrap_or(0);
+        let next = self.settings.gateways.get((at + 1) % self.settings.gateways.len().max(1));
+        if let Some(next) = next.filter(|next| **next != self.address).cloned() {
+            self.api = self.api.at(&next);
+            self.address = next;
+        }
     }
 
     fn watch(&mut self) {
@@ -280,6 +323,7 @@ impl Worker {
 
     fn stop_watching(&mut self) {
         self.live = false;
+        self.next_watch = None;
         if let Some(watching) = self.watching.take() {
             watching.abort();
         }
@@ -287,6 +331,7 @@ impl Worker {
 
     fn watched(&mut self, reply: v1::WatchReply) {
         self.live = true;
+        self.watch_tries = 0;
         self.position = reply.position;
         if let Some(profile) = &mut self.profile {
             profile.accounts = reply.accounts.into_iter().map(Into::into).collect();
@@ -307,6 +352,7 @@ impl Worker {
 
     fn watch_ended(&mut self, error: ApiError) {
         self.live = false;
+        self.watching = None;
         match error {
             ApiError::Refused(
                 refusal @ (strife_proto::Refusal::SessionExpired
@@ -314,10 +360,11 @@ impl Worker {
                 | strife_proto::Refusal::SessionMissing),
             ) => self.session_over(refusal),
             _ => {
-                // ask whether the gateway is there at all; the answer begins a new watch
-                if self.connection.is_online() {
-                    self.lost();
-                }
+                // the gateway or the bank behind it: ask the gateway, and try again in a while
+                self.watch_tries += 1;
+                let wait = back_off(self.watch_tries, 500, RECONNECT_MS_MAX, jitter());
+                self.next_watch = Some(after(wait));
+                self.beat_now();
             }
         }
     }
@@ -333,6 +380,7 @@ impl Worker {
     fn end_session(&mut self) {
         self.epoch += 1;
         self.session = None;
+        self.device = None;
         self.position = 0;
         self.stop_watching();
         self.waits.clear();
@@ -380,6 +428,17 @@ impl Worker {
     pub fn stored(&self) -> &std::collections::BTreeMap<TransferId, crate::outbox::Stored> {
         self.outbox.all()
     }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop_watching();
+    }
+}
+
+/// Without randomness all clients of a network would come back at once; half of the wait is a fair default.
+pub(super) fn jitter() -> u16 {
+    signing::random::<2>().map(u16::from_be_bytes).unwrap_or(u16::MAX / 2)
 }
 
 async fn sleep_until(at: Option<Instant>) {

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 use strife_client::Payment;
+use strife_client::view::OrderView;
 
 use super::{centred, panel, queue, title};
 use crate::commands::PLACES;
@@ -34,7 +35,7 @@ fn draw_box(model: &Model, name: &str, lines: Vec<Line<'_>>, width: u16, frame: 
 /// A label and its value.
 fn row<'a>(model: &Model, name: &str, value: String) -> Line<'a> {
     Line::from(vec![
-        Span::styled(format!(" {}", left(name, 13)), model.theme.dim),
+        Span::styled(format!(" {}", left(name, 15)), model.theme.dim),
         Span::styled(value, model.theme.text),
     ])
 }
@@ -117,7 +118,7 @@ fn draw_receipt(model: &Model, id: strife_client::TransferId, frame: &mut Frame<
     let lines = vec![
         Line::raw(""),
         Line::from(vec![
-            Span::styled(format!(" {}", left("State", 13)), model.theme.dim),
+            Span::styled(format!(" {}", left("State", 15)), model.theme.dim),
             Span::styled(format!("{sign} {}", order.state.word()), style),
         ]),
         row(model, "", fit(&queue::reason(model, order), 46)),
@@ -127,12 +128,20 @@ fn draw_receipt(model: &Model, id: strife_client::TransferId, frame: &mut Frame<
         row(model, "From", format!("{}@{}", order.from, order.bank)),
         row(model, "Memo", if order.memo.is_empty() { "–".into() } else { fit(&order.memo, 46) }),
         row(model, "Made", full_moment(order.made_at_ms, &model.zone)),
-        row(model, "Sent", if order.sent { format!("{} times", order.attempts) } else { "not yet".into() }),
+        row(model, "Sent", times(order)),
         row(model, "Id", order.id.to_string()),
         Line::raw(""),
         Line::from(Span::styled(" It is safe to leave: the queue is on the disk.", model.theme.dim)),
     ];
     draw_box(model, "Order", lines, 64, frame, body);
+}
+
+fn times(order: &OrderView) -> String {
+    match (order.sent, order.attempts) {
+        (false, _) => "not yet".into(),
+        (true, 0 | 1) => "once".into(),
+        (true, attempts) => format!("{attempts} times, the same bytes"),
+    }
 }
 
 fn draw_movement(model: &Model, place: usize, frame: &mut Frame<'_>, body: Rect) {

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use strife_client::view::{OrderState, OrderView};
+use strife_client::view::{Credit, OrderState, OrderView};
 
 use super::{panel, title};
 use crate::format::{fit, left, right, until};
@@ -21,8 +21,8 @@ pub(super) fn look(model: &Model, state: &OrderState) -> (&'static str, Style) {
         OrderState::Queued => ("◷", theme.warn),
         OrderState::Sending => ("↑", theme.accent),
         OrderState::Pending => ("…", theme.warn),
-        OrderState::Posted { credited: false } => ("✓", theme.good),
-        OrderState::Posted { credited: true } => ("✔", theme.good),
+        OrderState::Posted { credit: Credit::Account } => ("✔", theme.good),
+        OrderState::Posted { .. } => ("✓", theme.good),
         OrderState::Declined { .. } | OrderState::Never { .. } => ("✗", theme.bad),
         OrderState::Withdrawn => ("–", theme.dim),
         OrderState::Parked { .. } => ("‖", theme.warn),
@@ -39,8 +39,11 @@ pub(super) fn reason(model: &Model, order: &OrderView) -> String {
         OrderState::Declined { sentence, .. } | OrderState::Never { sentence } => (*sentence).to_owned(),
         OrderState::Parked { sentence, .. } => sentence.clone(),
         OrderState::Withdrawn => "taken back before it was sent".into(),
-        OrderState::Posted { credited: true } => "the payee has it".into(),
-        OrderState::Posted { credited: false } => "paid; the payee's bank has yet to confirm".into(),
+        OrderState::Posted { credit: Credit::Account } => "the payee has it".into(),
+        OrderState::Posted { credit: Credit::Unconfirmed } => "paid; the payee's bank confirms soon".into(),
+        OrderState::Posted { credit: Credit::Suspense } => {
+            "paid; the payee's account could not take it, ask that bank".into()
+        }
         _ if order.cancelling => format!("{tries}cancelling; the bank will say which came first"),
         OrderState::Sending => format!("{tries}on its way"),
         OrderState::Queued | OrderState::Pending => match order.next_try {
