@@ -7,6 +7,7 @@ use std::time::Duration;
 use strife_certs::keys::BankKeys;
 use strife_config::BankLimits;
 use strife_daemon::seams::Clock;
+use strife_daemon::throttle::Throttle;
 use strife_daemon::token::{self, Claims};
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
@@ -53,6 +54,8 @@ pub struct Bank {
     pub clock: Arc<dyn Clock>,
     /// Passwords.
     pub passwords: Passwords,
+    /// Tries to log in, by person.
+    pub logins: Throttle,
     /// Log-ins that were used.
     pub nonces: Nonces,
     /// Limits.

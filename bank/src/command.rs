@@ -40,6 +40,8 @@ pub enum Command {
         order: SignedOrder,
         /// The payee's bank's verified vote about exactly these bytes.
         vote: Option<(Vote, Said)>,
+        /// It would live longer than this bank allows: declined as expired.
+        too_far: bool,
     },
     /// At the payer's bank.
     Inquire(SignedOrder),

@@ -27,11 +27,17 @@ const REMEMBERED_MAX: usize = 100_000;
 pub struct Nonces(Mutex<HashMap<Bytes, i64>>);
 
 impl Nonces {
-    /// Uses a nonce up.
-    fn use_up(&self, nonce: &Bytes, now_ms: i64) -> Result<(), Refusal> {
-        if nonce.len() != 16 {
-            return Err(Refusal::Malformed);
+    /// Whether a nonce has the right length and is unused.
+    fn check(&self, nonce: &Bytes) -> Result<(), Refusal> {
+        match self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(nonce) {
+            _ if nonce.len() != 16 => Err(Refusal::Malformed),
+            true => Err(Refusal::StaleLogin),
+            false => Ok(()),
         }
+    }
+
+    /// Uses a nonce up: only where the password was right, so that nobody else can fill the memory.
+    fn use_up(&self, nonce: &Bytes, now_ms: i64) -> Result<(), Refusal> {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if used.len() >= REMEMBERED_MAX {
             used.retain(|_, at_ms| now_ms - *at_ms <= 2 * FRESH_MS);
@@ -68,7 +74,7 @@ impl Bank {
         if (now_ms - secret.made_at_ms).abs() > FRESH_MS {
             return Err(Refusal::StaleLogin);
         }
-        self.nonces.use_up(&secret.nonce, now_ms)?;
+        self.nonces.check(&secret.nonce)?;
         if secret.client_key_hash.len() != 32 {
             return Err(Refusal::Malformed);
         }
@@ -76,9 +82,7 @@ impl Bank {
         let proof = device_proof_message(self.own.bank.as_str(), &secret.person, &secret.client_key_hash);
         device.verify_raw(Tag::Device, &proof, &secret.device_proof)?;
 
-        let by_peer = hex(&secret.client_key_hash);
-        self.passwords.admit(&secret.person, now_ms)?;
-        self.passwords.admit(&by_peer, now_ms)?;
+        self.logins.admit(&secret.person, now_ms)?;
         let person = {
             let state = self.shared.read();
             let login: Option<LoginName> = secret.person.parse().ok();
@@ -88,10 +92,10 @@ impl Bank {
         let stored = person.as_ref().map(|(_, person)| person.password_hash.clone());
         let fits = self.passwords.check(password, stored).await?;
         let Some((id, person)) = person.filter(|_| fits) else {
-            self.passwords.failed(&secret.person, now_ms);
-            self.passwords.failed(&by_peer, now_ms);
             return Err(Refusal::BadCredentials);
         };
+        self.logins.forgive(&secret.person);
+        self.nonces.use_up(&secret.nonce, now_ms)?;
 
         let session = signing::random::<16>().map_err(|_| Refusal::Busy)?;
         let expires_at_ms = now_ms + self.session_ms;
@@ -105,7 +109,7 @@ impl Bank {
             aud: self.own.bank.to_string(),
             sub: person.login.to_string(),
             sid: hex(&session),
-            cnf: Confirmation { spki: by_peer },
+            cnf: Confirmation { spki: hex(&secret.client_key_hash) },
             iat: now_ms / 1000,
             exp: expires_at_ms.div_euclid(1000),
         };

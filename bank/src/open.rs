@@ -79,7 +79,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn open(dir: &Path, own: Own) -> Result<Self, FolderError> {
+    pub fn open(dir: &Path, own: Own, now_ms: i64) -> Result<Self, FolderError> {
         let at = |source| FolderError::Folder { path: dir.to_owned(), source };
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
@@ -89,7 +89,7 @@ impl Folder {
         let mut projector = Projector::open(dir, &own.network)?;
         projector.catch_up()?;
         let mut state = State::new(own);
-        load_rows(&store, &mut state)?;
+        load_rows(&store, &mut state, now_ms)?;
         let chain = replay(&JournalReader::open(dir)?, &mut state)?;
         Ok(Self { store, chain, state, projector, lock })
     }
@@ -108,13 +108,14 @@ fn take(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
-fn load_rows(store: &SqliteStore, state: &mut State) -> Result<(), FolderError> {
+fn load_rows(store: &SqliteStore, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
     for row in store.people()? {
         let login: LoginName = row.login.parse().map_err(|_| FolderError::Person)?;
         let person = person_of(&row).ok_or(FolderError::Person)?;
         state.logins.insert(login, row.id);
         state.people.insert(row.id, person);
     }
+    store.forget_sessions(now_ms)?;
     for (id, person, expires_at_ms) in store.sessions()? {
         state.sessions.insert(id, Session { person, expires_at_ms });
     }
@@ -149,9 +150,8 @@ pub fn replay(reader: &JournalReader, state: &mut State) -> Result<Chain, Folder
                 }
             }
         }
-        // a key with a void keeps it until the end, so that an outcome that follows finds it
-        state.payers.retain(|_, known| known.payer.is_owed() || !known.voids.is_empty());
+        state.payers.retain(|_, known| known.payer.is_owed());
+        state.voids.clear();
     }
-    state.payers.retain(|_, known| known.payer.is_owed());
     Ok(chain)
 }

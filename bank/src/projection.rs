@@ -6,9 +6,11 @@ mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
 
 pub use read::{ProjectionReader, StoredMovement};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 pub use write::describe;
 
@@ -22,6 +24,9 @@ const SCHEMA_VERSION: i64 = 1;
 
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;
+
+/// How long a full disk is left alone before it is tried again.
+const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
 
 const SCHEMA: &str = "
     CREATE TABLE progress (
@@ -64,6 +69,16 @@ pub enum ProjectionError {
     },
 }
 
+impl ProjectionError {
+    fn is_disk_full(&self) -> bool {
+        let full = |error: &rusqlite::Error| error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        match self {
+            ProjectionError::Sqlite(error) | ProjectionError::Read(ReadError::Sqlite(error)) => full(error),
+            _ => false,
+        }
+    }
+}
+
 /// Keeps the projections of one bank.
 #[derive(Debug)]
 pub struct Projector {
@@ -73,6 +88,7 @@ pub struct Projector {
     network: String,
     batch: u64,
     progress: watch::Sender<u64>,
+    woken_again: bool,
 }
 
 impl Projector {
@@ -98,6 +114,7 @@ impl Projector {
             network: network.to_owned(),
             batch,
             progress: watch::Sender::new(position),
+            woken_again: false,
         })
     }
 
@@ -127,10 +144,23 @@ impl Projector {
     /// [`ProjectionError`].
     pub fn run(mut self, wake: std::sync::mpsc::Receiver<()>) -> Result<(), ProjectionError> {
         loop {
-            let stop = wake.recv().is_err();
+            let stop = if std::mem::take(&mut self.woken_again) {
+                matches!(wake.try_recv(), Err(TryRecvError::Disconnected))
+            } else {
+                wake.recv().is_err()
+            };
             while wake.try_recv().is_ok() {}
-            self.catch_up()?;
-            self.checkpointer.run()?;
+            match self.catch_up().and_then(|()| Ok(self.checkpointer.run()?)) {
+                Ok(()) => {}
+                Err(error) if error.is_disk_full() && !stop => {
+                    tracing::error!(target: "strife::daemon", %error, "no room for the projections; trying again");
+                    std::thread::sleep(DISK_FULL_PAUSE);
+                    // as if woken again
+                    self.woken_again = true;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             if stop {
                 return Ok(());
             }

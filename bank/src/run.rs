@@ -1,6 +1,6 @@
 //! A running bank: from settings, trust and listeners to a clean stop.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use strife_certs::CertsError;
@@ -11,6 +11,7 @@ use strife_daemon::accept::accept;
 use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
 use strife_daemon::seams::Clock;
+use strife_daemon::throttle::Throttle;
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
 use strife_proto::v1::bank_admin_server::BankAdminServer;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tonic::transport::Server;
 
 use crate::bank::Bank;
+use crate::command::Command;
 use crate::ledger::state::{BankName, Own};
 use crate::login::Nonces;
 use crate::open::{Folder, FolderError};
@@ -34,6 +36,10 @@ const CALL_MS_MAX: u64 = 30_000;
 
 /// How long a stop waits for writer and projections after the drain, in milliseconds.
 const WORKERS_MS_MAX: u64 = 5_000;
+
+/// How often sessions that are over are taken away, in milliseconds, and how many at a time.
+const SESSIONS_SWEEP_MS: u64 = 60_000;
+const SESSIONS_PER_SWEEP_MAX: usize = 1_000;
 
 /// Why a bank did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +99,8 @@ pub async fn run(
     let trust = Trust::load(&settings.tls, &settings.trust)?;
     let keys = BankKeys::load(&settings.keys_dir)?;
     let own = whose(&settings, &trust, &keys)?;
-    let Folder { store, chain, state, projector, lock } = Folder::open(&settings.data_dir, own.clone())?;
+    let Folder { store, chain, state, projector, lock } =
+        Folder::open(&settings.data_dir, own.clone(), clock.now_ms())?;
     tracing::info!(
         target: "strife::daemon",
         bank = %own.bank,
@@ -130,11 +137,8 @@ pub async fn run(
         projected,
         data_dir: settings.data_dir.clone(),
         clock,
-        passwords: Passwords::new(
-            settings.limits.password_checks_max,
-            settings.limits.login_failures_per_minute_max,
-        )
-        .map_err(RunError::Passwords)?,
+        passwords: Passwords::new(settings.limits.password_checks_max).map_err(RunError::Passwords)?,
+        logins: Throttle::new(settings.limits.login_failures_per_minute_max),
         nonces: Nonces::default(),
         session_ms: settings.session_ms,
         order_life_ms_max: settings.order_life_ms_max,
@@ -142,6 +146,7 @@ pub async fn run(
         limits: settings.limits.clone(),
         trust: trust.clone(),
     });
+    tokio::spawn(end_sessions(Arc::downgrade(&bank), stop.clone()));
     let interceptor = Interceptor::new(
         Some(own.bank.clone()),
         settings.limits.calls_max,
@@ -162,8 +167,7 @@ pub async fn run(
             accept(listeners.operators, trust.server.clone(), trust.network()),
             asked(stop.clone()),
         );
-    let servers = async { tokio::try_join!(gateways, operators) };
-    tokio::pin!(servers);
+    let mut servers = Box::pin(async { tokio::try_join!(gateways, operators) });
     ready();
     let mut served = Ok(());
     tokio::select! {
@@ -173,6 +177,8 @@ pub async fn run(
         () = ended(&mut writer_ended) => {}
         () = ended(&mut projector_ended) => {}
     }
+    // the servers hold the bank
+    drop(servers);
     // the last sender goes, the writer answers what is queued and ends, then the projections
     drop(bank);
     let workers = async {
@@ -182,12 +188,36 @@ pub async fn run(
     if tokio::time::timeout(Duration::from_millis(WORKERS_MS_MAX), workers).await.is_err() {
         // what is acknowledged is on the disk; a start-up replays it
         tracing::warn!(target: "strife::daemon", "stopped while a connection still held the writer");
-        return served;
     }
-    writer_thread.join().map_err(|_| RunError::Panicked("writer"))??;
-    projector_thread.join().map_err(|_| RunError::Panicked("projector"))??;
-    drop(lock);
+    // one that has ended says why; one that has not is ended with the process, which holds the lock till then
+    if writer_thread.is_finished() {
+        writer_thread.join().map_err(|_| RunError::Panicked("writer"))??;
+    }
+    if projector_thread.is_finished() {
+        projector_thread.join().map_err(|_| RunError::Panicked("projector"))??;
+    }
+    std::mem::forget(lock);
     served
+}
+
+/// Takes sessions away whose time is over, a bounded number at a time.
+async fn end_sessions(bank: Weak<Bank>, stop: Stop) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(SESSIONS_SWEEP_MS)) => {}
+            () = stop.asked() => return,
+        }
+        let Some(bank) = bank.upgrade() else { return };
+        let now_ms = bank.clock.now_ms();
+        let over: Vec<_> = {
+            let state = bank.shared.read();
+            let over = state.sessions.iter().filter(|(_, session)| session.expires_at_ms <= now_ms);
+            over.map(|(id, _)| *id).take(SESSIONS_PER_SWEEP_MAX).collect()
+        };
+        for session in over {
+            bank.ask(Command::SignOut(session)).await;
+        }
+    }
 }
 
 async fn asked(stop: Stop) {

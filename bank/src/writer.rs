@@ -192,7 +192,7 @@ impl Writer {
             now_ms: self.clock.now_ms(),
             news: News::default(),
         };
-        eviction.evict(&mut batch.overlay, *self.projected.borrow());
+        let evicted = eviction.evict(&mut batch.overlay, *self.projected.borrow());
         let mut loaded = evict::Loaded::default();
         let mut answers = Vec::with_capacity(commands.len());
         for command in commands {
@@ -228,6 +228,7 @@ impl Writer {
             }
         }
         self.shared.state.write().unwrap_or_else(PoisonError::into_inner).merge(changes);
+        eviction.done(evicted);
         if !entries.is_empty() {
             eviction.note(
                 &entries,

@@ -69,6 +69,8 @@ pub struct GatewayLimits {
     pub link_queue_max: usize,
     /// Messages in one frame.
     pub link_batch_max: usize,
+    /// Log-ins of one client certificate in a minute.
+    pub logins_per_minute_max: u32,
     /// `Watch` streams at a time.
     pub watches_max: usize,
     /// Unary calls at a time.
@@ -115,6 +117,12 @@ impl Settings for GatewaySettings {
         self.logs.validate()?;
         check_range("limits.link_queue_max", self.limits.link_queue_max, 1..=1_048_576, "1 to 1048576")?;
         check_range("limits.link_batch_max", self.limits.link_batch_max, 1..=1024, "1 to 1024")?;
+        check_range(
+            "limits.logins_per_minute_max",
+            self.limits.logins_per_minute_max,
+            1..=1_000_000,
+            "1 to 1000000",
+        )?;
         check_range("limits.watches_max", self.limits.watches_max, 1..=1_000_000, "1 to 1000000")?;
         check_range("limits.calls_max", self.limits.calls_max, 1..=1_000_000, "1 to 1000000")
     }

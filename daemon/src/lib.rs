@@ -9,5 +9,6 @@ pub mod logs;
 pub mod policy;
 pub mod ready;
 pub mod seams;
+pub mod throttle;
 pub mod token;
 pub mod trust;

@@ -164,7 +164,11 @@ impl Driver {
             Ok(Reply::Undecided(_)) => return Event::Decided(Decision::Undecided, None),
             Ok(Reply::Refusal(refusal)) => {
                 self.note_refusal(&refusal);
-                return Event::Decided(Decision::Refused(Refused::BadBallot), None);
+                return match self.refusal {
+                    Some(_) => Event::Decided(Decision::Refused(Refused::BadBallot), None),
+                    // too busy, or a word of a newer bank: nothing is known
+                    None => Event::DecideUnanswered,
+                };
             }
             other => {
                 self.log_unanswered("Decide", &bank, other.err());

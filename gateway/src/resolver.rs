@@ -65,6 +65,7 @@ async fn round(links: &Arc<Links>, link: &Arc<BankLink>, settings: &ResolverSett
     let list = v1::ListUnfinished {
         older_than_ms: settings.promise_age_ms_max,
         count_max: settings.unfinished_count_max,
+        counterparts: links.banks.values().filter(|l| l.is_reachable()).map(|l| l.name.to_string()).collect(),
     };
     let answer = link.ask(Asked::ListUnfinished(list), "resolver", links.timeouts.decide_ms).await;
     let Ok(Reply::Unfinished(unfinished)) = answer else { return };

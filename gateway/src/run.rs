@@ -9,6 +9,7 @@ use strife_daemon::accept::accept;
 use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
 use strife_daemon::seams::Clock;
+use strife_daemon::throttle::Throttle;
 use strife_daemon::trust::Trust;
 use strife_proto::commit::BankName;
 use strife_proto::v1::gateway_server::GatewayServer;
@@ -23,6 +24,9 @@ use crate::service::Clients;
 
 /// Time that a call may take beyond the phases it is made of, in milliseconds.
 const CALL_MARGIN_MS: u64 = 5_000;
+
+/// Longest message that a client may send, in bytes: an order with its signature is a tenth of it.
+const CLIENT_MESSAGE_BYTES_MAX: usize = 32 * 1024;
 
 /// Why a gateway did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +87,14 @@ pub async fn run(
         clock,
         in_hand,
         watches: Arc::new(Semaphore::new(settings.limits.watches_max)),
+        drives: Arc::new(Semaphore::new(settings.limits.calls_max)),
+        logins: Arc::new(Throttle::new(settings.limits.logins_per_minute_max)),
         stop: stop.clone(),
     };
     let asked = stop.clone();
     let server = Server::builder()
         .layer(interceptor)
-        .add_service(GatewayServer::new(clients))
+        .add_service(GatewayServer::new(clients).max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(accept(listener, trust.server.clone(), trust.network()), async move {
             asked.asked().await
         });

@@ -9,12 +9,14 @@ use strife_certs::identity::Peer;
 use strife_daemon::call::{Call, REQUEST_ID_KEY};
 use strife_daemon::lifecycle::Stop;
 use strife_daemon::seams::Clock;
+use strife_daemon::throttle::Throttle;
 use strife_daemon::token::{self, hex};
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
 use strife_proto::commit::coordinator::Start;
-use strife_proto::commit::{BankName, Verdict};
+use strife_proto::commit::{BankName, OrderHash, Verdict};
 use strife_proto::domain::{ReceivedOrder, key_from_wire};
+use strife_proto::signing::well_formed;
 use strife_proto::statement::{Statement, Word};
 use strife_proto::v1::link_reply::Message as Reply;
 use strife_proto::v1::link_request::Message as Asked;
@@ -45,6 +47,10 @@ pub struct Clients {
     pub in_hand: Arc<InHand>,
     /// Watch streams at a time.
     pub watches: Arc<Semaphore>,
+    /// Transfers on their way at a time; one may outlive its client's call.
+    pub drives: Arc<Semaphore>,
+    /// Log-ins by client certificate.
+    pub logins: Arc<Throttle>,
     /// Ends the streams.
     pub stop: Stop,
 }
@@ -100,19 +106,20 @@ impl Clients {
     async fn drive(
         &self,
         order: Arc<ReceivedOrder>,
-        signature: Option<v1::Signature>,
+        signature: v1::Signature,
         again: bool,
         call: &Call,
     ) -> Told {
         let held = self.in_hand.take(&order);
         // somebody else's copy of the same bytes is on its way: ask first
         let start = if again || held.is_none() { Start::Again } else { Start::Fresh };
-        let driver = Driver::new(self.links.clone(), order, signature, call.request_id.clone());
+        let Ok(permit) = self.drives.clone().try_acquire_owned() else { return Told::Refused(Refusal::Busy) };
+        let driver = Driver::new(self.links.clone(), order, Some(signature), call.request_id.clone());
         let (sender, receiver) = oneshot::channel();
         // goes on to deliver after the client was told, and if the client goes away
         tokio::spawn(async move {
             driver.run(start, Some(sender)).await;
-            drop(held);
+            drop((held, permit));
         });
         receiver.await.unwrap_or(Told::Pending)
     }
@@ -172,6 +179,8 @@ impl gateway_server::Gateway for Clients {
 
     async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginReply>, Status> {
         let call = Call::of(&request);
+        let peer = request.extensions().get::<Arc<Peer>>().ok_or(Refusal::NotAllowed)?;
+        self.logins.admit(&hex(&peer.key_hash), self.clock.now_ms())?;
         let message = request.into_inner();
         let bank = BankName::new(&message.bank).map_err(|_| Refusal::UnknownBank)?;
         let link = self.link(&bank)?;
@@ -210,6 +219,7 @@ impl gateway_server::Gateway for Clients {
         let message = request.into_inner();
         let signed = message.order.ok_or(Refusal::Malformed)?;
         let order = Arc::new(ReceivedOrder::decode(signed.order)?);
+        let signature = well_formed(signed.signature)?;
         describe(&order, &call);
         if order.order().network != self.trust.network() {
             return Err(Refusal::WrongNetwork.into());
@@ -218,7 +228,7 @@ impl gateway_server::Gateway for Clients {
             return Err(Refusal::NotPayersBank.into());
         }
         self.link(&order.order().payee.bank)?;
-        match self.drive(order, signed.signature, message.again, &call).await {
+        match self.drive(order, signature, message.again, &call).await {
             Told::Ended(statement, acknowledgement) => {
                 note_outcome(&statement, self.trust.network(), &call);
                 let state = Some(State::Ended(statement));
@@ -240,6 +250,7 @@ impl gateway_server::Gateway for Clients {
         let session = self.session(&request, &call)?;
         let message = request.into_inner();
         let key = key_from_wire(message.key.as_ref().ok_or(Refusal::Malformed)?)?;
+        OrderHash::from_slice(&message.order_hash).map_err(|_| Refusal::Malformed)?;
         call.note(|facts| facts.transfer = Some(key.to_string()));
         if key.bank != session.link.name {
             return Err(Refusal::NotPayersBank.into());
@@ -271,7 +282,7 @@ impl gateway_server::Gateway for Clients {
         }
         let asked = v1::CancelOrder {
             order: message.order,
-            signature: message.signature,
+            signature: Some(well_formed(message.signature)?),
             token: session.token.clone(),
         };
         let (statement, acknowledgement) = match self.read(&session, Asked::Cancel(asked), &call).await? {

@@ -171,6 +171,21 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// Takes a signature of the one form that exists: a key id of 16 bytes and 64 bytes of Ed25519. Whoever stores
+/// or passes on a signature that it cannot verify checks this first, so that its size is known.
+///
+/// # Errors
+/// [`Refusal::BadSignature`].
+pub fn well_formed(signature: Option<v1::Signature>) -> Result<v1::Signature, Refusal> {
+    let signature = signature.ok_or(Refusal::BadSignature)?;
+    match &signature.form {
+        Some(v1::signature::Form::Single(raw)) if raw.len() == 64 && signature.key_id.len() == 16 => {
+            Ok(signature)
+        }
+        _ => Err(Refusal::BadSignature),
+    }
+}
+
 /// What a device signs to show that it holds the key that it registers.
 pub fn device_proof_message(bank: &str, person: &str, client_key_hash: &[u8]) -> Vec<u8> {
     [bank.as_bytes(), b"\0", person.as_bytes(), b"\0", client_key_hash].concat()

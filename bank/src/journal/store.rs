@@ -102,6 +102,9 @@ pub enum OpenError {
         /// Its schema.
         found: i64,
     },
+    /// Somebody else reads it at this moment.
+    #[error("{} is being read by another process", .0.display())]
+    Busy(PathBuf),
     /// The system gave no random bytes for the key of the rows' digests.
     #[error("the system gave no random bytes")]
     Random,
@@ -138,6 +141,12 @@ impl SqliteStore {
         configure(&connection, "FULL").map_err(sqlite)?;
         // large checkpoints stall the writer: `Checkpointer` runs them elsewhere
         connection.pragma_update(None, "wal_autocheckpoint", 0).map_err(sqlite)?;
+        // what a killed process wrote may still be in the system's cache alone: on the disk before anybody is
+        // answered from it
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            .map_err(sqlite)
+            .and_then(|busy| if busy == 0 { Ok(()) } else { Err(OpenError::Busy(path.clone())) })?;
         let whose = format!("{}/{}", own.network, own.bank);
         let schema: i64 =
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
@@ -188,6 +197,15 @@ impl SqliteStore {
         let mut statement = self.connection.prepare("SELECT id, person, expires_at_ms FROM sessions")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, PersonId(row.get(1)?), row.get(2)?)))?;
         rows.collect()
+    }
+
+    /// Takes away sessions that have ended by a moment, milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn forget_sessions(&self, now_ms: i64) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM sessions WHERE expires_at_ms <= ?1", [now_ms])?;
+        Ok(())
     }
 
     /// What the writer's own connection has for `journal_mode` and `synchronous`.

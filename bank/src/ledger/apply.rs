@@ -13,7 +13,9 @@ use strife_proto::v1;
 
 use crate::ledger::entry::{Entry, Kind, LedgerAccount, OutcomeEntry};
 use crate::ledger::overlay::Overlay;
-use crate::ledger::state::{Account, AccountState, Device, PayeeKnown, PayerKnown, Promise, Request};
+use crate::ledger::state::{
+    Account, AccountState, Device, PayeeKnown, PayerKnown, Promise, Request, VoidKnown,
+};
 
 /// An entry that does not fit the state. At replay it means that the journal is not this program's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,11 +83,8 @@ pub fn apply(overlay: &mut Overlay<'_>, entry: &Entry) -> Result<(), ApplyError>
         }
         Kind::Outcome(outcome) => record_outcome(overlay, outcome, position),
         Kind::Void { order, statement, .. } => {
-            let mut known = payer_known(overlay, order.key());
-            known.payer.apply(PayerRecord::Void { hash: order.hash() });
-            known.voids.push((order.hash(), statement.clone()));
-            known.position = position;
-            overlay.payers.insert(order.key().clone(), Arc::new(known));
+            let known = VoidKnown { statement: statement.clone(), position };
+            overlay.voids.insert((order.key().clone(), order.hash()), known);
         }
         Kind::Acknowledged { acknowledgement } => {
             let network = overlay.own.network.as_str();
@@ -165,6 +164,7 @@ fn record_outcome(overlay: &mut Overlay<'_>, entry: &OutcomeEntry, position: u64
     known.outcome = Some(entry.statement.clone());
     known.order = entry.owed.then(|| order.bytes().clone());
     known.payer_account = Some(order.order().payer);
+    known.payee_bank = Some(order.order().payee.bank.clone());
     known.position = position;
     overlay.payers.insert(order.key().clone(), Arc::new(known));
 }

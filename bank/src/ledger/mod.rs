@@ -15,4 +15,5 @@ pub use entry::{Entry, Kind, LedgerAccount, Leg};
 pub use overlay::Overlay;
 pub use state::{
     Account, AccountState, Device, PayeeKnown, PayerKnown, Person, PersonId, Promise, Settlement, State,
+    VoidKnown,
 };

@@ -136,13 +136,22 @@ pub struct PayerKnown {
     pub outcome: Option<v1::Statement>,
     /// The order, while the payee's bank has not acknowledged.
     pub order: Option<Bytes>,
-    /// Signed voids, by hash.
-    pub voids: Vec<(OrderHash, v1::Statement)>,
+    /// The payee's bank of the decided order.
+    pub payee_bank: Option<BankName>,
     /// The payee's bank's acknowledgement.
     pub acknowledgement: Option<v1::Statement>,
     /// The payer account of the decided order.
     pub payer_account: Option<AccountNumber>,
     /// Journal position of the last change.
+    pub position: u64,
+}
+
+/// Bytes that can never post here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoidKnown {
+    /// Signed.
+    pub statement: v1::Statement,
+    /// Journal position.
     pub position: u64,
 }
 
@@ -202,6 +211,8 @@ pub struct State {
     pub promise_counts: Table<(BankName, AccountNumber), usize>,
     /// Keys decided here: those that are owed, and those that the projections have not reached.
     pub payers: Table<Key, Arc<PayerKnown>>,
+    /// Voids that the projections have not reached.
+    pub voids: Table<(Key, OrderHash), VoidKnown>,
     /// Promises ended here that the projections have not reached.
     pub payees: Table<(Key, OrderHash), PayeeKnown>,
     /// Administrators' requests by their id.
@@ -225,6 +236,7 @@ pub struct Changes {
     pub promises: HashMap<(Key, OrderHash), Option<Arc<Promise>>>,
     pub promise_counts: HashMap<(BankName, AccountNumber), Option<usize>>,
     pub payers: HashMap<Key, Option<Arc<PayerKnown>>>,
+    pub voids: HashMap<(Key, OrderHash), Option<VoidKnown>>,
     pub payees: HashMap<(Key, OrderHash), Option<PayeeKnown>>,
     pub requests: HashMap<[u8; 16], Option<Request>>,
     pub sessions: HashMap<SessionId, Option<Session>>,
@@ -249,6 +261,7 @@ impl State {
             promises: Table::new(),
             promise_counts: Table::new(),
             payers: Table::new(),
+            voids: Table::new(),
             payees: Table::new(),
             requests: Table::new(),
             sessions: Table::new(),

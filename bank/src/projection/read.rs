@@ -15,7 +15,7 @@ use super::FILE;
 use super::write::{STATE_ACCOUNT, STATE_SUSPENSE};
 use crate::journal::store::open_read_only;
 use crate::ledger::entry::LedgerAccount;
-use crate::ledger::state::{PayeeKnown, PayerKnown};
+use crate::ledger::state::{PayeeKnown, PayerKnown, VoidKnown};
 
 /// A row of an account's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +47,6 @@ impl ProjectionReader {
     /// # Errors
     /// What SQLite says.
     pub fn payer(&self, key: &Key) -> rusqlite::Result<Option<PayerKnown>> {
-        let mut known = PayerKnown::default();
-        let mut found = false;
         let outcome = self
             .connection
             .prepare_cached(
@@ -66,27 +64,30 @@ impl ProjectionReader {
                 Ok((record, statement, acknowledgement, account, row.get::<_, i64>(5)?))
             })
             .optional()?;
-        if let Some((record, statement, acknowledgement, account, position)) = outcome {
-            found = true;
-            known.payer.apply(record);
-            known.outcome = Some(statement);
-            known.acknowledgement = acknowledgement
-                .map(|bytes| v1::Statement::decode(&*bytes).map_err(|_| malformed(3)))
-                .transpose()?;
-            known.payer_account = Some(account);
-            known.position = position.cast_unsigned();
-        }
-        let mut voids =
-            self.connection.prepare_cached("SELECT hash, statement, position FROM voids WHERE id = ?1")?;
-        let mut rows = voids.query([key.id.0])?;
-        while let Some(row) = rows.next()? {
-            found = true;
-            let hash = OrderHash(row.get(0)?);
-            known.payer.apply(PayerRecord::Void { hash });
-            known.voids.push((hash, statement_at(row, 1)?));
-            known.position = known.position.max(row.get::<_, i64>(2)?.cast_unsigned());
-        }
-        Ok(found.then_some(known))
+        let Some((record, statement, acknowledgement, account, position)) = outcome else { return Ok(None) };
+        let mut known = PayerKnown::default();
+        known.payer.apply(record);
+        known.outcome = Some(statement);
+        known.acknowledgement = acknowledgement
+            .map(|bytes| v1::Statement::decode(&*bytes).map_err(|_| malformed(3)))
+            .transpose()?;
+        known.payer_account = Some(account);
+        known.position = position.cast_unsigned();
+        Ok(Some(known))
+    }
+
+    /// Whether these bytes were declared void here.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn void(&self, key: &Key, hash: &OrderHash) -> rusqlite::Result<Option<VoidKnown>> {
+        self.connection
+            .prepare_cached("SELECT statement, position FROM voids WHERE id = ?1 AND hash = ?2")?
+            .query_row(params![key.id.0, hash.0], |row| {
+                let position = row.get::<_, i64>(1)?.cast_unsigned();
+                Ok(VoidKnown { statement: statement_at(row, 0)?, position })
+            })
+            .optional()
     }
 
     /// What is recorded of a promise that has ended here.

@@ -9,9 +9,9 @@ use strife_certs::identity::Peer;
 use strife_daemon::lifecycle::Stop;
 use strife_daemon::ready::batches;
 use strife_proto::Refusal;
-use strife_proto::commit::{Acknowledgement, Verdict};
+use strife_proto::commit::{BankName, Verdict};
 use strife_proto::domain::{ReceivedOrder, key_from_wire};
-use strife_proto::signing::{KeyId, Tag};
+use strife_proto::signing::{KeyId, Tag, well_formed};
 use strife_proto::statement::{Statement, Word};
 use strife_proto::v1::{self, link_reply::Message as Reply, link_request::Message as Asked};
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ use crate::ledger::state::PayerKnown;
 /// Replies in one frame.
 const REPLIES_PER_FRAME_MAX: usize = 256;
 /// Unfinished transfers listed at the most.
-const UNFINISHED_MAX: u32 = 1000;
+const UNFINISHED_MAX: u32 = 500;
 
 /// Serves one link until the gateway goes or the daemon stops.
 pub fn serve(
@@ -180,23 +180,32 @@ fn admit(bank: &Bank, message: Asked, about: &mut About) -> Result<Passed, Refus
         Asked::Decide(decide) => {
             about.method = "Bank.Link/Decide";
             let order = own_order(bank, decide.order, about)?;
+            let too_far = is_too_far(bank, &order.order);
+            if too_far && !order.order.order().is_interbank() {
+                return Err(Refusal::ExpiryTooFar);
+            }
             let vote = match decide.vote {
                 Some(vote) if order.order.order().is_interbank() => Some(verify_vote(bank, &order, vote)?),
                 None if order.order.order().is_interbank() => return Err(Refusal::OutOfPlace),
                 _ => None,
             };
-            Command::Decide { order, vote }
+            // a promise may stand for it: it is declined, so that the promise ends
+            Command::Decide { order, vote, too_far }
         }
         Asked::Inquire(inquire) => {
             about.method = "Bank.Link/Inquire";
-            Command::Inquire(own_order(bank, inquire.order, about)?)
+            let order = own_order(bank, inquire.order, about)?;
+            if is_too_far(bank, &order.order) {
+                return Err(Refusal::ExpiryTooFar);
+            }
+            Command::Inquire(order)
         }
         Asked::Cancel(cancel) => {
             about.method = "Bank.Link/Cancel";
             let signed_in = bank.signed_in(&cancel.token)?;
             let order = Arc::new(ReceivedOrder::decode(cancel.order)?);
             check_own(bank, &order, about)?;
-            let signature = cancel.signature.ok_or(Refusal::BadSignature)?;
+            let signature = well_formed(cancel.signature)?;
             let signer = find_signer(bank, Tag::Cancel, &order, &signature);
             let same_person = signer.is_some_and(|signer| {
                 bank.shared.read().devices.get(&signer).is_some_and(|d| d.person == signed_in.person)
@@ -256,14 +265,14 @@ fn own_order(bank: &Bank, wire: Option<v1::SignedOrder>, about: &mut About) -> R
     let wire = wire.ok_or(Refusal::Malformed)?;
     let order = Arc::new(ReceivedOrder::decode(wire.order)?);
     check_own(bank, &order, about)?;
-    let signature = wire.signature.unwrap_or_default();
+    let signature = well_formed(wire.signature)?;
     let signer = find_signer(bank, Tag::Order, &order, &signature);
     Ok(SignedOrder { order, signature, signer })
 }
 
 fn check_own(bank: &Bank, order: &ReceivedOrder, about: &mut About) -> Result<(), Refusal> {
     describe(order, about);
-    check_network_and_life(bank, order)?;
+    check_network(bank, order)?;
     if order.key().bank != bank.own.bank {
         return Err(Refusal::NotPayersBank);
     }
@@ -273,15 +282,13 @@ fn check_own(bank: &Bank, order: &ReceivedOrder, about: &mut About) -> Result<()
     Ok(())
 }
 
-fn check_network_and_life(bank: &Bank, order: &ReceivedOrder) -> Result<(), Refusal> {
-    if order.order().network != bank.own.network {
-        return Err(Refusal::WrongNetwork);
-    }
-    let latest = bank.clock.now_ms().saturating_add(bank.order_life_ms_max);
-    if order.order().expires_at_ms > latest {
-        return Err(Refusal::ExpiryTooFar);
-    }
-    Ok(())
+fn check_network(bank: &Bank, order: &ReceivedOrder) -> Result<(), Refusal> {
+    if order.order().network == bank.own.network { Ok(()) } else { Err(Refusal::WrongNetwork) }
+}
+
+/// It would live longer than this bank allows.
+fn is_too_far(bank: &Bank, order: &ReceivedOrder) -> bool {
+    order.order().expires_at_ms > bank.clock.now_ms().saturating_add(bank.order_life_ms_max)
 }
 
 /// The registered device whose signature it is, if it is one's.
@@ -300,9 +307,12 @@ fn prepare_order(
     let wire = wire.ok_or(Refusal::Malformed)?;
     let order = Arc::new(ReceivedOrder::decode(wire.order)?);
     describe(&order, about);
-    check_network_and_life(bank, &order)?;
+    check_network(bank, &order)?;
+    if is_too_far(bank, &order) {
+        return Err(Refusal::ExpiryTooFar);
+    }
     check_payee_here(bank, &order)?;
-    Ok(SignedOrder { order, signature: wire.signature.unwrap_or_default(), signer: None })
+    Ok(SignedOrder { order, signature: well_formed(wire.signature)?, signer: None })
 }
 
 fn check_payee_here(bank: &Bank, order: &ReceivedOrder) -> Result<(), Refusal> {
@@ -347,28 +357,15 @@ fn verify_delivery(
     Ok((order, Said { statement, wire }))
 }
 
-/// An acknowledgement counts only from the payee's bank, and only if it says what the outcome asked for.
+/// A verified acknowledgement about an order of this bank; whether it fits its outcome is the writer's to say.
 fn verify_acknowledgement(bank: &Bank, wire: v1::Statement, about: &mut About) -> Result<Said, Refusal> {
     let statement: Statement = bank.trust.verify(&wire)?;
     about.transfer = statement.key.to_string();
-    let Word::Acknowledgement(said) = statement.word else { return Err(Refusal::OutOfPlace) };
+    if !matches!(statement.word, Word::Acknowledgement(_)) {
+        return Err(Refusal::OutOfPlace);
+    }
     if statement.key.bank != bank.own.bank {
         return Err(Refusal::NotPayersBank);
-    }
-    let known = bank.shared.read().payers.get(&statement.key).cloned();
-    if let Some(known) = known
-        && let (Some(order), Some((_, verdict))) = (&known.order, known.payer.outcome())
-    {
-        let order = ReceivedOrder::decode(order.clone())?;
-        let fits = matches!(
-            (verdict, said),
-            (Verdict::Posted, Acknowledgement::Credited(_))
-                | (Verdict::Declined(_), Acknowledgement::Released)
-        );
-        if order.order().payee.bank != statement.bank || !fits {
-            tracing::error!(target: "strife::daemon", key = %statement.key, bank = %statement.bank, "an acknowledgement that does not fit its outcome");
-            return Err(Refusal::OutOfPlace);
-        }
     }
     Ok(Said { statement, wire })
 }
@@ -376,28 +373,35 @@ fn verify_acknowledgement(bank: &Bank, wire: v1::Statement, about: &mut About) -
 fn list_unfinished(bank: &Bank, list: &v1::ListUnfinished) -> v1::Unfinished {
     let count_max = list.count_max.clamp(1, UNFINISHED_MAX) as usize;
     let before_ms = bank.clock.now_ms().saturating_sub(list.older_than_ms.max(0));
+    let asked = |bank: &BankName| list.counterparts.iter().any(|name| name == bank.as_str());
     let state = bank.shared.read();
-    let promises = state
+    let mut promises: Vec<_> = state
         .promises
         .values()
-        .filter(|promise| promise.at_ms <= before_ms)
-        .take(count_max)
-        .map(|promise| v1::UnfinishedPromise {
-            order: Some(v1::SignedOrder {
-                order: promise.order.bytes().clone(),
-                signature: Some(promise.signature.clone()),
-            }),
-            vote: Some(promise.vote.clone()),
-        })
+        .filter(|promise| promise.at_ms <= before_ms && asked(&promise.order.key().bank))
         .collect();
+    promises.sort_by_key(|promise| promise.at_ms);
+    let promises = promises.into_iter().take(count_max).map(|promise| v1::UnfinishedPromise {
+        order: Some(v1::SignedOrder {
+            order: promise.order.bytes().clone(),
+            signature: Some(promise.signature.clone()),
+        }),
+        vote: Some(promise.vote.clone()),
+    });
+    let mut outcomes: Vec<_> = state
+        .payers
+        .values()
+        .filter(|known| known.payer.is_owed() && known.payee_bank.as_ref().is_some_and(asked))
+        .collect();
+    // positions rise with time
+    outcomes.sort_by_key(|known| known.position);
     let owed = |known: &Arc<PayerKnown>| {
         let (order, outcome) = (known.order.clone()?, known.outcome.clone()?);
         let said = Statement::read(&outcome, &bank.own.network).ok()?;
-        (known.payer.is_owed() && said.at_ms <= before_ms)
-            .then_some(v1::UnacknowledgedOutcome { order, outcome: Some(outcome) })
+        (said.at_ms <= before_ms).then_some(v1::UnacknowledgedOutcome { order, outcome: Some(outcome) })
     };
-    let outcomes = state.payers.values().filter_map(owed).take(count_max).collect();
-    v1::Unfinished { promises, outcomes }
+    let outcomes = outcomes.into_iter().filter_map(owed).take(count_max);
+    v1::Unfinished { promises: promises.collect(), outcomes: outcomes.collect() }
 }
 
 /// What is recorded for the person's own order; what is another's is answered as unrecorded.

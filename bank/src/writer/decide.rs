@@ -15,7 +15,7 @@ use super::{Batch, Writer};
 use crate::command::{Answer, Command, Said, SignedOrder};
 use crate::journal::{PersonRow, Row};
 use crate::ledger::entry::{Entry, Kind, LedgerAccount, Leg, OutcomeEntry};
-use crate::ledger::state::{Internal, Person, PersonId, Request, Session};
+use crate::ledger::state::{Internal, PayerKnown, Person, PersonId, Request, Session};
 use crate::ledger::{ApplyError, rules};
 
 impl Writer {
@@ -25,8 +25,10 @@ impl Writer {
     /// [`ApplyError`] if what was decided does not fit the ledger; the batch is then not to be used.
     pub(super) fn decide(&self, batch: &mut Batch<'_>, command: &Command) -> Result<Answer, ApplyError> {
         match command {
-            Command::Decide { order, vote } => {
-                let judged = rules::judge(&batch.overlay, order.order.order(), order.signer, batch.now_ms);
+            Command::Decide { order, vote, too_far } => {
+                let mut judged =
+                    rules::judge(&batch.overlay, order.order.order(), order.signer, batch.now_ms);
+                judged.standing.expired |= too_far;
                 let ballot = match vote {
                     Some((vote, said)) => Ballot::Vote { hash: said.statement.hash, vote: *vote },
                     None => Ballot::NotNeeded,
@@ -123,7 +125,11 @@ impl Writer {
     ) -> Result<Answer, ApplyError> {
         let (key, hash) = (order.order.key(), order.order.hash());
         let known = batch.overlay.payers.get(key).cloned().unwrap_or_default();
+        let void = batch.overlay.voids.get(&(key.clone(), hash)).cloned();
         let mut machine: Payer = known.payer.clone();
+        if void.is_some() {
+            machine.apply(payer::Record::Void { hash });
+        }
         let mut answer = Answer::Unavailable;
         for effect in machine.handle(event) {
             match effect {
@@ -167,10 +173,9 @@ impl Writer {
                             }
                             None => Answer::Unavailable,
                         },
-                        payer::Answer::Void => {
-                            let stored = known.voids.iter().find(|(void, _)| *void == hash);
-                            stored.map_or(Answer::Unavailable, |(_, s)| Answer::Statement(s.clone()))
-                        }
+                        payer::Answer::Void => void
+                            .as_ref()
+                            .map_or(Answer::Unavailable, |void| Answer::Statement(void.statement.clone())),
                         payer::Answer::Conflict => {
                             Answer::Statement(self.sign(batch, key, hash, Word::Conflict, false))
                         }
@@ -188,6 +193,11 @@ impl Writer {
     fn acknowledge(&self, batch: &mut Batch<'_>, said: &Said) -> Result<Answer, ApplyError> {
         let known = batch.overlay.payers.get(&said.statement.key).cloned().unwrap_or_default();
         let mut machine = known.payer.clone();
+        if known.payer.is_owed() && !acknowledges(&known, said) {
+            let (key, bank) = (&said.statement.key, &said.statement.bank);
+            tracing::error!(target: "strife::daemon", %key, %bank, "an acknowledgement that does not fit its outcome");
+            return Ok(Answer::Refused(Refusal::OutOfPlace));
+        }
         let mut answer = Answer::Unavailable;
         for effect in machine.handle(payer::Event::Acknowledge { hash: said.statement.hash }) {
             match effect {
@@ -342,6 +352,16 @@ impl Writer {
         };
         statement.sign(&own.network, &self.key)
     }
+}
+
+/// An acknowledgement counts only from the payee's bank, and only if it says what the outcome asked for.
+fn acknowledges(known: &PayerKnown, said: &Said) -> bool {
+    let fits = matches!(
+        (known.payer.outcome(), said.statement.word),
+        (Some((_, Verdict::Posted)), Word::Acknowledgement(Acknowledgement::Credited(_)))
+            | (Some((_, Verdict::Declined(_))), Word::Acknowledgement(Acknowledgement::Released))
+    );
+    fits && known.payee_bank.as_ref() == Some(&said.statement.bank)
 }
 
 /// What the state keeps of a person's row; `None` for a row with a malformed log-in name.

@@ -14,6 +14,7 @@ use crate::projection::ProjectionReader;
 #[derive(Clone, Debug)]
 enum Evictable {
     Payer(Key),
+    Void(Key, OrderHash),
     Payee(Key, OrderHash),
 }
 
@@ -29,7 +30,7 @@ impl Eviction {
         for (entry, position) in entries.iter().zip(first_position..) {
             let evictable = match &entry.kind {
                 Kind::Outcome(outcome) => Evictable::Payer(outcome.order.key().clone()),
-                Kind::Void { order, .. } => Evictable::Payer(order.key().clone()),
+                Kind::Void { order, .. } => Evictable::Void(order.key().clone(), order.hash()),
                 Kind::Acknowledged { acknowledgement } => {
                     let Ok(said) = Statement::read(acknowledgement, network) else { continue };
                     Evictable::Payer(said.key)
@@ -43,20 +44,35 @@ impl Eviction {
         }
     }
 
-    /// Takes out of memory what the projections hold. An outcome that is owed stays.
-    pub fn evict(&mut self, overlay: &mut Overlay<'_>, projected: u64) {
-        while self.queue.front().is_some_and(|(position, _)| *position <= projected) {
-            let Some((position, evictable)) = self.queue.pop_front() else { return };
+    /// Takes out of memory what the projections hold, and tells how much of the queue that was. An outcome that
+    /// is owed stays; so does what has changed since.
+    pub fn evict(&self, overlay: &mut Overlay<'_>, projected: u64) -> usize {
+        let passed = self.queue.iter().take_while(|(position, _)| *position <= projected);
+        let mut count = 0;
+        for (position, evictable) in passed {
+            count += 1;
             match evictable {
                 Evictable::Payer(key) => {
-                    let known = overlay.payers.get(&key);
-                    if known.is_some_and(|k| k.position == position && !k.payer.is_owed()) {
-                        overlay.payers.remove(&key);
+                    let known = overlay.payers.get(key);
+                    if known.is_some_and(|k| k.position == *position && !k.payer.is_owed()) {
+                        overlay.payers.remove(key);
                     }
                 }
-                Evictable::Payee(key, hash) => overlay.payees.remove(&(key, hash)),
+                Evictable::Void(key, hash) => overlay.voids.remove(&(key.clone(), *hash)),
+                Evictable::Payee(key, hash) => {
+                    let both = (key.clone(), *hash);
+                    if overlay.payees.get(&both).is_some_and(|known| known.position == *position) {
+                        overlay.payees.remove(&both);
+                    }
+                }
             }
         }
+        count
+    }
+
+    /// Forgets the first entries of the queue, once the batch in which they were evicted is the state.
+    pub fn done(&mut self, count: usize) {
+        self.queue.drain(..count);
     }
 }
 
@@ -64,6 +80,7 @@ impl Eviction {
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     payers: Vec<(Key, u64)>,
+    voids: Vec<(Key, OrderHash)>,
     payees: Vec<((Key, OrderHash), u64)>,
 }
 
@@ -77,6 +94,7 @@ impl Loaded {
     ) -> rusqlite::Result<()> {
         match command {
             Command::Decide { order, .. } | Command::Inquire(order) | Command::Cancel(order) => {
+                self.load_void(order.order.key(), order.order.hash(), overlay, projections)?;
                 self.load_payer(order.order.key(), overlay, projections)
             }
             Command::Acknowledge(said) => self.load_payer(&said.statement.key, overlay, projections),
@@ -101,6 +119,23 @@ impl Loaded {
         {
             self.payers.push((key.clone(), known.position));
             overlay.payers.insert(key.clone(), Arc::new(known));
+        }
+        Ok(())
+    }
+
+    fn load_void(
+        &mut self,
+        key: &Key,
+        hash: OrderHash,
+        overlay: &mut Overlay<'_>,
+        projections: &ProjectionReader,
+    ) -> rusqlite::Result<()> {
+        let both = (key.clone(), hash);
+        if overlay.voids.get(&both).is_none()
+            && let Some(known) = projections.void(key, &hash)?
+        {
+            self.voids.push(both.clone());
+            overlay.voids.insert(both, known);
         }
         Ok(())
     }
@@ -130,6 +165,10 @@ impl Loaded {
             if overlay.payers.get(&key).is_some_and(|known| known.position == position) {
                 overlay.payers.remove(&key);
             }
+        }
+        // a void never changes
+        for both in self.voids {
+            overlay.voids.remove(&both);
         }
         for (both, position) in self.payees {
             if overlay.payees.get(&both).is_some_and(|known| known.position == position) {
