@@ -1,0 +1,132 @@
+//! A demo network of real processes in a folder of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use strife_client::api::Trust;
+use strife_client::{Api, ClientSettings, Settings};
+use strife_demo::network::Description;
+use strife_proto::commit::BankName;
+use strife_proto::v1::bank_admin_client::BankAdminClient;
+use tonic::transport::Channel;
+
+/// A running demo, ended with its test.
+pub struct TestNetwork {
+    /// What it printed.
+    pub description: Description,
+    program: PathBuf,
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl TestNetwork {
+    /// Starts `program` (the test's own binary) headless, with so many gateways, and waits until it is ready.
+    pub fn start(program: &str, gateways: u8) -> Self {
+        strife_client::install_provider();
+        Self::start_in(program, gateways, tempfile::tempdir().unwrap())
+    }
+
+    fn start_in(program: &str, gateways: u8, dir: tempfile::TempDir) -> Self {
+        let mut child = Command::new(program)
+            .args(["--headless", "--gateways", &gateways.to_string(), "--data-dir"])
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let description: Description = serde_json::from_str(&line).expect("the demo prints one JSON line");
+        assert!(description.ready);
+        Self { description, program: program.into(), child, dir }
+    }
+
+    /// Stops everything, lets `between` work on the folder, and starts again.
+    pub fn restart(mut self, gateways: u8, between: impl FnOnce(&Path)) -> Self {
+        self.stop();
+        let program = self.program.display().to_string();
+        let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
+        between(dir.path());
+        Self::start_in(&program, gateways, dir)
+    }
+
+    fn stop(&mut self) {
+        signal(self.child.id(), Signal::TERM);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The demo's folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Kills (-9) a process by its name.
+    pub fn kill(&self, name: &str) {
+        self.control("kill", name);
+    }
+
+    /// Starts a killed process.
+    pub fn start_process(&self, name: &str) {
+        self.control("start", name);
+    }
+
+    fn control(&self, verb: &str, name: &str) {
+        let status = Command::new(&self.program)
+            .args([verb, name, "--data-dir"])
+            .arg(self.dir.path())
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "{verb} {name}");
+    }
+
+    /// The client's settings for this network.
+    pub fn client_settings(&self) -> ClientSettings {
+        ClientSettings::load(Path::new(&self.description.client_config)).unwrap()
+    }
+
+    /// The settings of a client with an outbox of its own.
+    pub fn settings_in(&self, data_dir: &Path) -> ClientSettings {
+        ClientSettings { data_dir: data_dir.to_owned(), ..self.client_settings() }
+    }
+
+    /// A gateway, by its number from 0, as a client with the demo's certificate sees it.
+    pub fn api(&self, gateway: usize) -> Api {
+        let trust = Trust::load(&self.client_settings()).unwrap();
+        Api::new(trust, &self.description.gateways[gateway], 12_000)
+    }
+
+    /// An operator's connection to a bank.
+    pub fn admin(&self, bank: &str) -> BankAdminClient<Channel> {
+        let described = &self.description.banks[bank];
+        strife_demo::admin::connect(
+            &described.admin_address,
+            &BankName::new(bank).unwrap(),
+            Path::new(&self.description.ca),
+            Path::new(&described.operator_cert),
+            Path::new(&described.operator_key),
+        )
+        .unwrap()
+    }
+}
+
+impl Drop for TestNetwork {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(pid: u32, signal: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, signal);
+    }
+}
