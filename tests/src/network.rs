@@ -25,14 +25,20 @@ pub struct TestNetwork {
 impl TestNetwork {
     /// Starts `program` (the test's own binary) headless, with so many gateways, and waits until it is ready.
     pub fn start(program: &str, gateways: u8) -> Self {
-        strife_client::install_provider();
-        Self::start_in(program, gateways, tempfile::tempdir().unwrap())
+        Self::start_with(program, gateways, &[])
     }
 
-    fn start_in(program: &str, gateways: u8, dir: tempfile::TempDir) -> Self {
+    /// The same, with settings of the daemons overridden by their environment.
+    pub fn start_with(program: &str, gateways: u8, settings: &[(&str, &str)]) -> Self {
+        strife_client::install_provider();
+        Self::start_in(program, gateways, settings, tempfile::tempdir().unwrap())
+    }
+
+    fn start_in(program: &str, gateways: u8, settings: &[(&str, &str)], dir: tempfile::TempDir) -> Self {
         let mut child = Command::new(program)
             .args(["--headless", "--gateways", &gateways.to_string(), "--data-dir"])
             .arg(dir.path())
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -50,7 +56,7 @@ impl TestNetwork {
         let program = self.program.display().to_string();
         let dir = std::mem::replace(&mut self.dir, tempfile::tempdir().unwrap());
         between(dir.path());
-        Self::start_in(&program, gateways, dir)
+        Self::start_in(&program, gateways, &[], dir)
     }
 
     fn stop(&mut self) {

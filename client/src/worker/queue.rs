@@ -73,12 +73,13 @@ impl Worker {
         }
     }
 
-    /// When an order is to be sent or asked about next; `None` if nothing can be done for it now.
-    fn due_at(&self, id: &TransferId, stored: &Stored) -> Option<Instant> {
+    /// When an order is to be sent or asked about next, `now` if it waits for nothing; `None` if nothing can be
+    /// done for it now.
+    fn due_at(&self, id: &TransferId, stored: &Stored, now: Instant) -> Option<Instant> {
         let possible = !self.in_flight.contains_key(id) && self.is_mine(stored);
         let order = possible.then(|| stored.order().ok()).flatten()?;
         next_action(stored, order.order().is_interbank())?;
-        Some(self.waits.get(id).map_or_else(Instant::now, |(at, _)| *at))
+        Some(self.waits.get(id).map_or(now, |(at, _)| *at))
     }
 
     /// When the first order is due.
@@ -86,7 +87,8 @@ impl Worker {
         if !self.can_send() || self.in_flight.len() >= IN_FLIGHT_MAX {
             return None;
         }
-        self.stored().iter().filter_map(|(id, stored)| self.due_at(id, stored)).min()
+        let now = Instant::now();
+        self.stored().iter().filter_map(|(id, stored)| self.due_at(id, stored, now)).min()
     }
 
     /// Sends every order whose time has come.
@@ -98,7 +100,7 @@ impl Worker {
         let due: Vec<TransferId> = self
             .stored()
             .iter()
-            .filter(|(id, stored)| self.due_at(id, stored).is_some_and(|at| at <= now))
+            .filter(|(id, stored)| self.due_at(id, stored, now).is_some_and(|at| at <= now))
             .map(|(id, _)| *id)
             .take(IN_FLIGHT_MAX.saturating_sub(self.in_flight.len()))
             .collect();
