@@ -4,6 +4,8 @@
 
 mod decide;
 mod evict;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
