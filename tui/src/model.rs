@@ -176,16 +176,9 @@ impl Model {
         for notice in &view.notices {
             if notice.number > self.notice_seen {
                 self.notice_seen = notice.number;
-                self.toasts.push(Toast {
-                    kind: notice.kind,
-                    text: notice.text.clone(),
-                    until: (notice.kind != NoticeKind::Bad)
-                        .then(|| self.now + Duration::from_millis(TOAST_MS)),
-                });
+                self.toast(notice.kind, notice.text.clone());
             }
         }
-        let over = self.toasts.len().saturating_sub(TOASTS_MAX);
-        self.toasts.drain(..over);
         self.view = view;
         self.order = self.order.min(self.view.orders.len().saturating_sub(1));
         let accounts = self.view.profile.as_ref().map_or(0, |profile| profile.accounts.len());
@@ -194,8 +187,11 @@ impl Model {
 
     /// Says something short.
     pub fn toast(&mut self, kind: NoticeKind, text: impl Into<String>) {
+        let text = text.into();
+        // said again, it is said once
+        self.toasts.retain(|toast| toast.text != text);
         let until = (kind != NoticeKind::Bad).then(|| self.now + Duration::from_millis(TOAST_MS));
-        self.toasts.push(Toast { kind, text: text.into(), until });
+        self.toasts.push(Toast { kind, text, until });
         let over = self.toasts.len().saturating_sub(TOASTS_MAX);
         self.toasts.drain(..over);
     }
