@@ -1,6 +1,8 @@
 //! Bad input: each gets its own clear refusal at the outermost door that can know, nothing moves, and no daemon
 //! stops.
 
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

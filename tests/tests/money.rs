@@ -1,5 +1,7 @@
 //! Money under concurrency and under kill -9, on real processes.
 
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,6 +1,8 @@
 //! The story that the README tells, driven through the real program in a pseudo-terminal, with the balances
 //! read from the banks and not from the screen.
 
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};

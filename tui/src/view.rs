@@ -85,21 +85,22 @@ fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             left.push(Span::styled("  signed out", theme.warn));
         }
     }
-    let gateway = model.view.gateway.as_str();
+    // the address gives way to the person's name on a narrow terminal
+    let gateway = if area.width >= 100 { format!(" {} ", model.view.gateway) } else { " ".into() };
     let right = match &model.view.connection {
         Connection::Online { latency_ms } => Line::from(vec![
             Span::styled("● online ", theme.good),
-            Span::styled(format!("{latency_ms} ms  {gateway} "), theme.dim),
+            Span::styled(format!("{latency_ms} ms{gateway}"), theme.dim),
         ]),
         Connection::Reconnecting { attempt: 0, .. } => {
-            Line::from(Span::styled(format!("◌ connecting  {gateway} "), theme.warn))
+            Line::from(Span::styled(format!("◌ connecting{gateway}"), theme.warn))
         }
         Connection::Reconnecting { attempt, next_try } => Line::from(vec![
             Span::styled(
-                format!("◌ reconnecting {attempt}, next try {} ", until(*next_try, model.now)),
+                format!("◌ reconnecting {attempt}, next try {}", until(*next_try, model.now)),
                 theme.warn,
             ),
-            Span::styled(format!(" {gateway} "), theme.dim),
+            Span::styled(gateway, theme.dim),
         ]),
         Connection::Offline => Line::from(Span::styled("○ offline (o goes back online) ", theme.warn)),
     };

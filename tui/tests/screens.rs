@@ -1,5 +1,7 @@
 //! The screen without a terminal: keys in, effects and drawn cells out.
 
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
+
 use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -40,34 +40,28 @@ fn draw_accounts(model: &Model, accounts: &[AccountView], frame: &mut Frame<'_>,
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let width = inside.width as usize;
-    // number and three amounts have their width; the name takes the rest
-    let money = 15;
-    let name = width.saturating_sub(2 + 14 + 3 * money + 5).max(8);
-    let head = format!(
-        "  {}{}{}{}{}",
-        left("Account", name),
-        left("Number", 14),
-        right("Available", money),
-        right("Posted", money),
-        right("Incoming", money)
-    );
-    let mut lines = vec![Line::from(Span::styled(fit(&head, width), theme.dim))];
+    // what is posted gives way on a narrow terminal; the name takes what is left
+    let wide = width >= 84;
+    let (number, money) = (14, 15);
+    let amounts = if wide { 3 } else { 2 };
+    let name = width.saturating_sub(2 + number + amounts * money + 4).max(8);
+    let columns = |cells: [&str; 5]| {
+        let [account, its_number, available, posted, incoming] = cells;
+        let posted = if wide { right(posted, money) } else { String::new() };
+        let start = left(account, name) + &left(its_number, number) + &right(available, money);
+        start + &posted + &right(incoming, money)
+    };
+    let head = columns(["Account", "Number", "Available", "Posted", "Incoming"]);
+    let mut lines = vec![Line::from(Span::styled(fit(&format!("  {head}"), width), theme.dim))];
     for (place, account) in accounts.iter().enumerate() {
         let show = |minor_units| {
             if model.hidden { HIDDEN.to_owned() } else { amount(minor_units, &account.currency) }
         };
         let here = place == model.account;
         let incoming = if account.incoming == 0 { "–".to_owned() } else { show(account.incoming) };
-        let row = format!(
-            "{} {}{}{}{}{} {}",
-            if here { "▸" } else { " " },
-            left(&account.name, name),
-            left(&account.number, 14),
-            right(&show(account.available), money),
-            right(&show(account.posted), money),
-            right(&incoming, money),
-            account.currency
-        );
+        let (available, posted) = (show(account.available), show(account.posted));
+        let row = columns([&account.name, &account.number, &available, &posted, &incoming]);
+        let row = format!("{} {row} {}", if here { "▸" } else { " " }, account.currency);
         let style = match (here && focused, account.open) {
             (true, _) => theme.chosen,
             (false, true) => theme.text,

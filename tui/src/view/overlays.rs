@@ -10,7 +10,10 @@ use strife_client::view::OrderView;
 use super::{centred, panel, queue, title};
 use crate::commands::PLACES;
 use crate::format::{amount, fit, full_moment, left, signed_amount};
-use crate::model::{Model, Overlay};
+use crate::model::{Focus, Model, Overlay, Screen};
+
+/// Narrowest column of the help; what does not fit is left out, the place one is in last.
+const HELP_COLUMN_WIDTH_MIN: usize = 36;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, body: Rect) {
     match &model.overlay {
@@ -45,13 +48,19 @@ fn draw_help(model: &Model, frame: &mut Frame<'_>, body: Rect) {
     let block = panel(model, title(model, "All keys", true), true);
     let inside = block.inner(area);
     frame.render_widget(block, area);
+    // the keys of where one is come first; the others follow as far as there is room
+    let here = place_of(model);
+    let ordered = PLACES
+        .iter()
+        .filter(|(place, _)| *place == here)
+        .chain(PLACES.iter().filter(|(place, _)| *place != here));
     let mut cells: Vec<(String, &str, bool)> = Vec::new();
-    for (place, commands) in PLACES {
+    for (place, commands) in ordered {
         cells.push(((*place).to_owned(), "", true));
         cells.extend(commands.iter().map(|command| (command.shown.to_owned(), command.help, false)));
     }
     let height = inside.height.max(1) as usize;
-    let columns = cells.len().div_ceil(height).max(1);
+    let columns = (inside.width as usize / HELP_COLUMN_WIDTH_MIN).clamp(1, cells.len().div_ceil(height));
     let width = (inside.width as usize / columns).max(1);
     let line = |at: usize| {
         let spans = (0..columns).filter_map(|column| cells.get(column * height + at)).flat_map(|cell| {
@@ -69,6 +78,17 @@ fn draw_help(model: &Model, frame: &mut Frame<'_>, body: Rect) {
         Line::from(spans.collect::<Vec<_>>())
     };
     frame.render_widget(Paragraph::new((0..height).map(line).collect::<Vec<_>>()), inside);
+}
+
+/// The place whose keys work under the help.
+fn place_of(model: &Model) -> &'static str {
+    match (model.focus, model.screen) {
+        (Focus::Queue, _) => "Queue",
+        (_, Screen::Login) => "Signing in",
+        (_, Screen::Home) => "Accounts",
+        (_, Screen::Transfer) => "Transfer",
+        (_, Screen::History) => "History",
+    }
 }
 
 fn draw_confirm(model: &Model, payment: &Payment, send: bool, frame: &mut Frame<'_>, body: Rect) {
