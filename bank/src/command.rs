@@ -1,4 +1,5 @@
-//! What the writer is asked, and what it answers. Whoever sends a command has verified every signature in it.
+//! What the writer is asked, and what it answers. Whoever sends a command has verified every signature in it
+//! that this bank can verify: not an order's at the payee's bank, which does not know the payer's devices.
 
 use std::sync::Arc;
 

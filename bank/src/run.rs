@@ -256,7 +256,9 @@ fn whose(settings: &BankSettings, trust: &Trust, keys: &BankKeys) -> Result<Own,
         return Err(mismatch(&format!("the certificate is of {}", trust.own.identity)));
     }
     let public = trust.roster.banks.get(&bank).ok_or_else(|| mismatch("the roster has no such bank"))?;
-    if public.signing != *keys.signing.public() || public.token != *keys.token.public() {
+    let sealed = strife_certs::sealing::seal(&bank, &public.sealing, b"")?;
+    let opens = strife_certs::sealing::open(&bank, &keys.sealing, &sealed).is_ok();
+    if !opens || public.signing != *keys.signing.public() || public.token != *keys.token.public() {
         return Err(mismatch("its keys are not those in the roster"));
     }
     Ok(Own { bank, network: trust.network().to_owned() })

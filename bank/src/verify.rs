@@ -16,8 +16,6 @@ pub struct Verified {
     pub chain: [u8; 32],
     /// What is wrong; empty if all is well.
     pub faults: Vec<String>,
-    /// Balances of customers, to be held against the running bank's.
-    pub position: u64,
 }
 
 /// Verifies the journal of a data folder and, where the running bank's committed state is given and stands at
@@ -45,6 +43,5 @@ pub fn verify(dir: &Path, own: &Own, running: impl FnOnce(&State) -> Option<Vec<
         }
     }
     faults.extend(running(&state).unwrap_or_default());
-    let position = state.next_position - 1;
-    Verified { entries: position, chain: chain_hash, faults, position }
+    Verified { entries: state.next_position - 1, chain: chain_hash, faults }
 }

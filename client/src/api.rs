@@ -137,7 +137,11 @@ impl Trust {
             certificate: &settings.tls.certificate,
             private_key: &settings.tls.private_key,
         };
-        let client_key_hash = material.own_identity()?.key_hash;
+        let own = material.own_identity()?;
+        if own.network != network {
+            return Err(CertsError::Roster("of another network than the certificate"));
+        }
+        let client_key_hash = own.key_hash;
         Ok(Self { roster: Arc::new(roster), client_key_hash, tls: material.client()? })
     }
 }

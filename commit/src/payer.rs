@@ -23,7 +23,7 @@ pub struct Standing {
     pub authorised: bool,
     /// The bank's clock has passed `expires_at`.
     pub expired: bool,
-    /// Permission, limits, funds, in this order: the first failure.
+    /// Permission, limits, funds, in this order, as far as the bank has them: the first failure.
     pub ledger: Result<(), Code>,
 }
 

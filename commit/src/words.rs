@@ -101,7 +101,7 @@ impl FromStr for TransferId {
 
     fn from_str(text: &str) -> Result<Self, WordError> {
         let digits: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
-        if digits.len() != 32 {
+        if digits.len() != 32 || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(WordError::TransferId);
         }
         let mut id = [0u8; 16];
@@ -278,7 +278,13 @@ mod tests {
     fn an_id_survives_its_text_form_and_nothing_else_parses() {
         let id = TransferId(*b"0123456789abcdef");
         assert_eq!(id.to_string().parse::<TransferId>().unwrap(), id);
-        for bad in ["", "zz", "30313233-3435-3637-3839-61626364656", "+0313233343536373839616263646566 "] {
+        for bad in [
+            "",
+            "zz",
+            "30313233-3435-3637-3839-61626364656",
+            "+0313233343536373839616263646566 ",
+            "+a313233343536373839616263646566aa",
+        ] {
             assert!(bad.parse::<TransferId>().is_err(), "{bad}");
         }
     }

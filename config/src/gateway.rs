@@ -110,8 +110,8 @@ impl Settings for GatewaySettings {
         check_range(
             "resolver.unfinished_count_max",
             self.resolver.unfinished_count_max,
-            1..=1000,
-            "1 to 1000",
+            1..=500,
+            "1 to 500",
         )?;
         check_range("drain_ms", self.drain_ms, 0..=600_000, "0 to 600000")?;
         self.logs.validate()?;

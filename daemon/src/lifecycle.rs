@@ -16,20 +16,27 @@ use crate::logs;
 /// holds the other end has gone, however that came about.
 pub const LIFELINE_ENV: &str = "STRIFE_LIFELINE";
 
-/// Waits for SIGTERM or SIGINT, or for the lifeline's end where one is set.
+/// Waits for SIGTERM or SIGINT, or for the lifeline's end where one is set. SIGHUP does not stop a daemon.
 ///
 /// # Errors
 /// The signals cannot be listened for.
 pub async fn stop_asked() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
     let with_lifeline = std::env::var_os(LIFELINE_ENV).is_some();
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        () = lifeline(), if with_lifeline => {}
+    let lifeline = lifeline();
+    tokio::pin!(lifeline);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            () = &mut lifeline, if with_lifeline => return Ok(()),
+            _ = hang_up.recv() => {
+                tracing::warn!(target: "strife::daemon", "SIGHUP: nothing is reloaded; restart to take up new certificates");
+            }
+        }
     }
-    Ok(())
 }
 
 async fn lifeline() {

@@ -1,4 +1,5 @@
-//! Rotating log files, one folder for each stream: `rpc` has one line for each call and protocol message,
+//! Rotating log files, one folder for each stream: `rpc` has one line for each call, and for each
+//! protocol message at the bank that it came to,
 //! `daemon` everything else. Files rotate daily (UTC); `latest` in each folder is a link for `tail -F`.
 
 use std::path::{Path, PathBuf};

@@ -3,8 +3,8 @@
 //!
 //! [`layout`] makes certificates and settings; [`processes`] starts, kills and stops daemons; [`seed`] makes
 //! the sample people and their money, through the banks' own doors; [`headless`] runs without a screen;
-//! [`control`] lets another process kill and start daemons. What must never: a file of a bank written from
-//! here.
+//! [`control`] lets another process kill and start daemons. What must never: a bank's journal or
+//! balances touched from here.
 
 pub mod admin;
 pub mod control;

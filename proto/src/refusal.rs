@@ -38,6 +38,8 @@ refusals! {
     Malformed = "MALFORMED", InvalidArgument, "The message is not well formed.";
     /// The order's version is not 1.
     UnknownVersion = "UNKNOWN_VERSION", InvalidArgument, "The order is of a version that is not known here.";
+    /// Something that this version of the contract names and does not do yet.
+    NotSupported = "NOT_SUPPORTED", Unimplemented, "This network does not do that yet.";
     /// Made for another network.
     WrongNetwork = "WRONG_NETWORK", InvalidArgument, "The order was made for another network.";
     /// An id that is not 16 bytes.
@@ -70,7 +72,7 @@ refusals! {
     ExpiryTooFar = "EXPIRY_TOO_FAR", InvalidArgument, "The order would live longer than the bank allows; is this machine's clock right?";
     /// A signature or statement that does not verify.
     BadSignature = "BAD_SIGNATURE", PermissionDenied, "A signature is not valid.";
-    /// Kept by the bank for what is not the caller's.
+    /// Not this caller's to do: the policy, a cancel of another's order, a device of another person.
     NotAllowed = "NOT_ALLOWED", PermissionDenied, "This caller may not do that.";
     /// No session came with the call.
     SessionMissing = "SESSION_MISSING", Unauthenticated, "Please sign in.";
@@ -80,13 +82,13 @@ refusals! {
     SessionInvalid = "SESSION_INVALID", Unauthenticated, "The session is not valid on this connection. Please sign in again.";
     /// Unknown person or wrong password; the two are not told apart.
     BadCredentials = "BAD_CREDENTIALS", Unauthenticated, "The name or the password is not right.";
-    /// A sealed log-in that is old, used, or not for this bank.
+    /// A sealed log-in that is old, ahead of time, or used.
     StaleLogin = "STALE_LOGIN", InvalidArgument, "The log-in is too old or was used before; is this machine's clock right?";
     /// Too many tries.
     Throttled = "THROTTLED", ResourceExhausted, "Too many tries. Please wait a minute.";
     /// A queue is full.
     Busy = "BUSY", ResourceExhausted, "Too much is going on at the moment. Please try again.";
-    /// A page cursor that this bank did not make.
+    /// A page cursor of another length than a bank makes.
     BadCursor = "BAD_CURSOR", InvalidArgument, "The page marker is not valid.";
     /// No such account, person or row for this caller.
     NotFound = "NOT_FOUND", NotFound, "There is no such thing here.";

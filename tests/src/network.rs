@@ -69,6 +69,11 @@ impl TestNetwork {
         let _ = self.child.wait();
     }
 
+    /// The demo's own process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The demo's folder.
     pub fn dir(&self) -> &Path {
         self.dir.path()

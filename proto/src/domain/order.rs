@@ -96,6 +96,10 @@ impl ReceivedOrder {
         }
         let id = TransferId::from_slice(&wire.id).map_err(|_| Refusal::BadId)?;
         let bank = |name: &str| BankName::new(name).map_err(|_| Refusal::UnknownBank);
+        // a refund is decided by the original's payee's bank, which comes later: never taken for a plain payment
+        if wire.refund_of.is_some() {
+            return Err(Refusal::NotSupported);
+        }
         clean_text(&wire.network, 64)?;
         clean_text(&wire.memo, MEMO_CHARS_MAX)?;
         let order = Order {
@@ -193,6 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_protocol_page_is_what_is_made() {
+        let page = include_str!("../../../docs/protocol.md");
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let compact: String = page.chars().filter(|c| !c.is_whitespace()).collect();
+        let device = signing::SigningKey::from_seed(&[1; 32]).unwrap();
+        let bytes = order().encode();
+        assert!(compact.contains(&hex(&bytes)), "order {}", hex(&bytes));
+        assert!(compact.contains(&hex(&hash_of(&bytes).0)), "hash");
+        for tag in [signing::Tag::Order, signing::Tag::Cancel] {
+            let signature = hex(&device.sign_raw(tag, &bytes));
+            assert!(compact.contains(&signature), "{tag:?} {signature}");
+        }
+    }
+
+    #[test]
     fn every_bad_field_has_its_own_refusal() {
         let own = order().payer.to_string();
         type Change = Box<dyn FnOnce(&mut v1::Order)>;
@@ -203,6 +222,7 @@ mod tests {
             (Box::new(|o| o.payee_bank = String::new()), Refusal::UnknownBank),
             (Box::new(|o| o.payer_account = "100000000100".into()), Refusal::BadAccount),
             (Box::new(|o| o.payee_account = "tap:1".into()), Refusal::BadAccount),
+            (Box::new(|o| o.refund_of = Some(v1::TransferKey::default())), Refusal::NotSupported),
             (Box::new(|o| o.minor_units = 0), Refusal::AmountNotPositive),
             (Box::new(|o| o.minor_units = i64::MIN), Refusal::AmountNotPositive),
             (Box::new(|o| o.currency = "QQQ".into()), Refusal::UnknownCurrency),
