@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use bytes::Bytes;
 use prost::Message;
 use strife_certs::sealing;
+use strife_daemon::call::Call;
 use strife_daemon::token::{self, Claims, Confirmation, hex};
 use strife_proto::domain::LoginName;
 use strife_proto::signing::{self, PublicKey, Tag, device_proof_message};
@@ -58,7 +59,7 @@ impl Bank {
     /// # Errors
     /// [`Refusal::UnknownBank`], [`Refusal::Malformed`], [`Refusal::StaleLogin`], [`Refusal::BadSignature`],
     /// [`Refusal::Throttled`], [`Refusal::BadCredentials`], [`Refusal::Busy`].
-    pub async fn log_in(&self, request: v1::LoginRequest) -> Result<v1::LoginReply, Refusal> {
+    pub async fn log_in(&self, request: v1::LoginRequest, call: &Call) -> Result<v1::LoginReply, Refusal> {
         if request.bank != self.own.bank.as_str() {
             return Err(Refusal::UnknownBank);
         }
@@ -77,6 +78,10 @@ impl Bank {
         self.nonces.check(&secret.nonce)?;
         if secret.client_key_hash.len() != 32 {
             return Err(Refusal::Malformed);
+        }
+        // who was tried stands in the log, whether it was them or not; what is no name does not
+        if secret.person.parse::<LoginName>().is_ok() {
+            call.note(|facts| facts.person = Some(secret.person.clone()));
         }
         let device = PublicKey::from_slice(&secret.device_public_key)?;
         let proof = device_proof_message(self.own.bank.as_str(), &secret.person, &secret.client_key_hash);

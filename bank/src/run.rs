@@ -189,14 +189,17 @@ pub async fn run(
         // what is acknowledged is on the disk; a start-up replays it
         tracing::warn!(target: "strife::daemon", "stopped while a connection still held the writer");
     }
-    // one that has ended says why; one that has not is ended with the process, which holds the lock till then
-    if writer_thread.is_finished() {
-        writer_thread.join().map_err(|_| RunError::Panicked("writer"))??;
+    // one that has ended says why; one that has not ends with the process, which holds the lock till then
+    if !(has_ended(&writer_ended) && has_ended(&projector_ended)) {
+        std::mem::forget(lock.try_clone());
     }
-    if projector_thread.is_finished() {
+    if has_ended(&projector_ended) {
         projector_thread.join().map_err(|_| RunError::Panicked("projector"))??;
     }
-    std::mem::forget(lock);
+    if has_ended(&writer_ended) {
+        writer_thread.join().map_err(|_| RunError::Panicked("writer"))??;
+    }
+    drop(lock);
     served
 }
 
@@ -240,6 +243,11 @@ fn spawn<T: Send + 'static>(
         })
         .map_err(RunError::Thread)?;
     Ok((thread, ended))
+}
+
+/// Whether a worker's thread has ended, but for its last instructions.
+fn has_ended(worker: &watch::Receiver<()>) -> bool {
+    worker.has_changed().is_err()
 }
 
 /// Waits until a worker's thread has ended.

@@ -124,10 +124,16 @@ pub struct Profile {
     pub accounts: Vec<AccountView>,
     /// When that was, milliseconds since the Unix epoch.
     pub as_of_ms: i64,
+    /// The person signed out: balances are not kept, and what is queued meanwhile waits for a word of theirs.
+    #[serde(default)]
+    pub signed_out: bool,
     /// The id of the device key that the bank has registered: no other signs, also offline.
     #[serde(default)]
     pub device_key: Vec<u8>,
 }
+
+/// The code of an order that its maker cancelled.
+pub const CANCELLED: &str = "CANCELLED";
 
 /// Where an order stands, for the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,6 +181,7 @@ impl OrderState {
             OrderState::Pending => "pending",
             OrderState::Posted { credit: Credit::Account } => "credited",
             OrderState::Posted { .. } => "posted",
+            OrderState::Declined { code: CANCELLED, .. } => "cancelled",
             OrderState::Declined { .. } => "declined",
             OrderState::Never { .. } => "void",
             OrderState::Withdrawn => "withdrawn",

@@ -202,6 +202,10 @@ impl Line {
 
     fn tap(&mut self, direction: Direction) -> Option<Tap> {
         self.bodies.as_ref()?;
+        // messages on a link have a line each; the stream as a whole would repeat them
+        if self.method.ends_with("/Link") {
+            return None;
+        }
         let (tap, seen) = Tap::new();
         self.seen.push((direction, seen));
         Some(tap)

@@ -105,12 +105,12 @@ fn a_daemon_refuses_to_start_with_the_key_the_value_and_what_is_allowed() {
     assert!(words.contains("session_ms") && words.contains("is 5") && words.contains("1000 to"), "{words}");
     let words = refuse(&config, &[("STRIFE_BANK_LIMITS__BATCH_COMMANDS_MAX", "many")]);
     assert!(words.to_lowercase().contains("batch_commands_max") && words.contains("many"), "{words}");
-    let words = refuse(&config, &[("STRIFE_BANK_NAME", "Bank2")]);
+    let free = [("STRIFE_BANK_LISTEN", "127.0.0.1:0"), ("STRIFE_BANK_ADMIN_LISTEN", "127.0.0.1:0")];
+    let words = refuse(&config, &[free[0], free[1], ("STRIFE_BANK_NAME", "Bank2")]);
     assert!(words.contains("settings name bank Bank2, but the certificate is of bank/Bank1"), "{words}");
     // the data folder is another process's, and so is the port
     let words = refuse(&config, &[]);
     assert!(words.contains("cannot listen on"), "{words}");
-    let free = [("STRIFE_BANK_LISTEN", "127.0.0.1:0"), ("STRIFE_BANK_ADMIN_LISTEN", "127.0.0.1:0")];
     let words = refuse(&config, &free);
     assert!(words.contains("in use by another process"), "{words}");
     // a key that others can read

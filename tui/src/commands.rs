@@ -86,7 +86,8 @@ const QUIT: Command = command!([letter('q'), ctrl('c')], "q", "quit", "Leave; th
 const TO_QUEUE: Command = command!([key(KeyCode::Tab)], "Tab", "queue", "Go to the queue", ToQueue);
 const OFFLINE: Command = command!([letter('o')], "o", "offline", "Go offline, or back online", ToggleOffline);
 const CLEAR: Command = command!([letter('z')], "z", "", "Put away the messages at the bottom", ClearToasts);
-const DEMO: Command = command!(
+/// Where the demo's processes are reached; stands wherever there is a demo.
+pub const DEMO: Command = command!(
     [key(KeyCode::F(9)), letter('d')],
     "F9",
     "demo",

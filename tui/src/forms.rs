@@ -51,7 +51,7 @@ impl Default for LoginForm {
             bank: 0,
             person: Input::default(),
             password: Zeroizing::new(String::new()),
-            field: LoginField::Bank,
+            field: LoginField::Person,
             busy: false,
             error: None,
         }
@@ -190,9 +190,12 @@ impl TransferForm {
 
     /// Checks one field as it stands.
     pub fn check(&self, field: TransferField, view: &View) -> Check {
+        // balances are not kept after signing out
+        let known = view.profile.as_ref().is_some_and(|profile| profile.as_of_ms > 0);
         let bad = |refusal: Refusal| Check::Bad(refusal.sentence().to_owned());
         match field {
             TransferField::From => match self.account(view) {
+                Some(_) if !known => Check::Good("the balance is not known while signed out".into()),
                 Some(account) => Check::Good(format!(
                     "{} {} available",
                     crate::format::amount(account.available, &account.currency),
@@ -207,7 +210,7 @@ impl TransferForm {
             },
             TransferField::Amount if self.amount.value().trim().is_empty() => Check::Empty,
             TransferField::Amount => match (self.money(view), self.account(view)) {
-                (Ok(money), Some(account)) if money.minor_units() > account.available => {
+                (Ok(money), Some(account)) if known && money.minor_units() > account.available => {
                     Check::Warn("More than is available now: the bank would decline it.".into())
                 }
                 (Ok(money), _) => Check::Good(money.to_string()),

@@ -196,6 +196,22 @@ impl Model {
         self.toasts.drain(..over);
     }
 
+    /// Balances are hidden, or not known: they are not kept after signing out.
+    pub fn hides_balances(&self) -> bool {
+        self.hidden || self.view.profile.as_ref().is_some_and(|profile| profile.as_of_ms == 0)
+    }
+
+    /// Whether a payment would go at this moment: a session, a connection, and the payer's own bank behind it.
+    pub fn goes_now(&self) -> bool {
+        self.view.connection.is_online() && self.view.signed_in && !self.own_bank_is_away()
+    }
+
+    /// The gateway answers and says that the person's bank does not.
+    pub fn own_bank_is_away(&self) -> bool {
+        let own = self.view.profile.as_ref().map(|profile| profile.bank.as_str());
+        self.view.banks.iter().any(|(name, reachable)| Some(name.as_str()) == own && !reachable)
+    }
+
     /// Moves on to a moment: toasts whose time is over go away. Tells whether one did.
     pub fn tick(&mut self, now: Instant) -> bool {
         self.now = now;

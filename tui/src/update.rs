@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use strife_client::view::{Connection, NoticeKind, OrderState, View};
+use strife_client::view::{CANCELLED, Connection, NoticeKind, OrderState, View};
 use strife_client::{BankName, Movement, Payment, TransferId};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
@@ -185,7 +185,7 @@ fn take_view(model: &mut Model, view: View) -> Vec<Effect> {
 fn finish_edit(model: &mut Model) {
     let Some(order) = model.editing.and_then(|id| model.order_by_id(id)).cloned() else { return };
     match order.state {
-        OrderState::Withdrawn | OrderState::Declined { code: "CANCELLED", .. } => {
+        OrderState::Withdrawn | OrderState::Declined { code: CANCELLED, .. } => {
             let accounts = model.view.profile.as_ref().map(|profile| profile.accounts.as_slice());
             let from = accounts.unwrap_or_default().iter().position(|account| account.number == order.from);
             let currency = order.amount.currency();
@@ -252,6 +252,10 @@ fn type_key(model: &mut Model, event: KeyEvent) {
     match model.screen {
         Screen::Login if !model.login.busy => {
             model.login.error = None;
+            if model.login.field == LoginField::Bank && plain && matches!(event.code, KeyCode::Char(_)) {
+                // one who types means the name
+                model.login.field = LoginField::Person;
+            }
             match (model.login.field, event.code) {
                 (LoginField::Password, KeyCode::Char(c)) if plain => model.login.push_password(c),
                 (LoginField::Password, KeyCode::Backspace) => {
@@ -317,7 +321,11 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => model.quit = true,
         Action::Help => model.overlay = Some(Overlay::Help),
-        Action::DemoMenu => model.overlay = Some(Overlay::Demo(0)),
+        Action::DemoMenu => {
+            let processes = model.demo.as_ref().map(|demo| demo.processes.as_slice()).unwrap_or_default();
+            let gateway = processes.iter().position(|(name, _)| name.starts_with("gateway"));
+            model.overlay = Some(Overlay::Demo(gateway.unwrap_or(0)));
+        }
         Action::ToQueue => model.focus = Focus::Queue,
         Action::HideBalances => model.hidden = !model.hidden,
         Action::ClearToasts => model.toasts.clear(),
@@ -330,6 +338,7 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.history = History::default();
             if let Some(profile) = &model.view.profile {
                 model.login.person = Input::new(profile.person.clone());
+                model.login.field = LoginField::Password;
                 let place = model.view.banks.iter().position(|(name, _)| *name == profile.bank);
                 model.login.bank = place.unwrap_or(model.login.bank);
             }

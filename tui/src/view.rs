@@ -14,7 +14,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
 use strife_client::view::{Connection, NoticeKind};
 use unicode_width::UnicodeWidthStr;
 
-use crate::commands::commands;
+use crate::commands::{Action, Command, commands};
 use crate::format::{fit, until};
 use crate::model::{Focus, Model, Screen};
 
@@ -87,8 +87,14 @@ fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     // the address gives way to the person's name on a narrow terminal
     let gateway = if area.width >= 100 { format!(" {} ", model.view.gateway) } else { " ".into() };
+    let own = model.view.profile.as_ref().map(|profile| profile.bank.as_str()).unwrap_or_default();
+    let away = match model.own_bank_is_away() {
+        true => Span::styled(format!("{own} is away  "), theme.warn),
+        false => Span::raw(""),
+    };
     let right = match &model.view.connection {
         Connection::Online { latency_ms } => Line::from(vec![
+            away.clone(),
             Span::styled("● online ", theme.good),
             Span::styled(format!("{latency_ms} ms{gateway}"), theme.dim),
         ]),
@@ -116,11 +122,18 @@ fn line_width(line: &Line<'_>) -> u16 {
 
 fn draw_foot(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = vec![Span::raw(" ")];
+    let commands = commands(model);
+    let width_of = |command: &Command| command.shown.width() + command.label.width() + 3;
+    // help and leaving stand there whatever else has to go
+    let needed = |command: &&Command| matches!(command.action, Action::Help | Action::Quit | Action::Back);
+    let mut reserved: usize = 1 + commands.iter().filter(needed).map(width_of).sum::<usize>();
     let mut used = 1;
-    for command in commands(model).iter().filter(|command| !command.label.is_empty()) {
-        let width = command.shown.width() + command.label.width() + 3;
-        if used + width > area.width as usize {
-            break;
+    for command in commands.iter().filter(|command| !command.label.is_empty()) {
+        let width = width_of(command);
+        if needed(&command) {
+            reserved -= width;
+        } else if used + width + reserved > area.width as usize + 1 {
+            continue;
         }
         used += width;
         spans.push(Span::styled(command.shown, model.theme.key));

@@ -81,6 +81,7 @@ fn view() -> View {
                 account("Savings", "100000000287", 500_000),
             ],
             as_of_ms: 1_700_000_000_000,
+            signed_out: false,
             device_key: vec![1; 16],
         }),
         signed_in: true,
@@ -242,7 +243,6 @@ fn what_cannot_be_sent_says_why_beside_its_field() {
 #[test]
 fn a_password_is_drawn_as_dots_and_leaves_the_model_when_it_is_sent() {
     let mut model = model(Screen::Login);
-    key(&mut model, KeyCode::Enter);
     type_text(&mut model, "user1");
     key(&mut model, KeyCode::Enter);
     type_text(&mut model, "geheim?q");
@@ -354,6 +354,64 @@ fn good_news_goes_away_by_itself_and_bad_news_stays_until_it_is_put_away() {
     assert_eq!(model.toasts.len(), 1, "the same notice is not shown twice");
     key(&mut model, KeyCode::Char('z'));
     assert!(model.toasts.is_empty());
+}
+
+#[test]
+fn after_signing_out_nobody_sees_balances_or_what_stands_in_the_queue() {
+    let mut model = model(Screen::Home);
+    assert_eq!(key(&mut model, KeyCode::Char('l')), [Effect::LogOut]);
+    let shown = text(&drawn(&model, 140, 45));
+    assert!(
+        shown.contains("Sign in") && !shown.contains("user2@Bank2") && !shown.contains("12.34"),
+        "{shown}"
+    );
+    // the name is there already, so what is typed is the password, and is dots
+    type_text(&mut model, "pass1");
+    assert!(!text(&drawn(&model, 140, 45)).contains("pass1"));
+    let mut view = view();
+    let profile = view.profile.as_mut().unwrap();
+    (profile.signed_out, profile.as_of_ms) = (true, 0);
+    (view.signed_in, view.live) = (false, false);
+    update(&mut model, Msg::View(Box::new(view)));
+    update(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('o'), KeyModifiers::CONTROL)));
+    assert_eq!(model.screen, Screen::Home);
+    let shown = text(&drawn(&model, 140, 45));
+    assert!(!shown.contains("1,067.29") && shown.contains("not kept"), "{shown}");
+}
+
+#[test]
+fn leaving_and_help_stand_in_the_bottom_bar_at_every_width() {
+    for width in [60, 80, 120] {
+        for screen in SCREENS {
+            let shown = text(&drawn(&model(screen), width, 24));
+            let bar = shown.lines().last().unwrap().to_owned();
+            assert!(bar.contains("help") && (bar.contains("quit") || bar.contains("back")), "{width} {bar}");
+        }
+    }
+}
+
+#[test]
+fn a_confirmation_keeps_its_buttons_and_says_truly_when_the_money_goes() {
+    for (width, height) in [(60, 18), (80, 24), (140, 45)] {
+        for (connection, own_bank) in [
+            (Connection::Online { latency_ms: 1 }, true),
+            (Connection::Online { latency_ms: 1 }, false),
+            (Connection::Offline, true),
+        ] {
+            let mut model = model(Screen::Transfer);
+            model.view.connection = connection.clone();
+            model.view.banks[0].1 = own_bank;
+            strife_tui::forms::insert(&mut model.transfer.to, "user2@Bank2");
+            strife_tui::forms::insert(&mut model.transfer.amount, "9999999");
+            strife_tui::forms::insert(&mut model.transfer.memo, &"a long memo ".repeat(11));
+            model.transfer.field = strife_tui::forms::TransferField::Memo;
+            key(&mut model, KeyCode::Enter);
+            let shown = text(&drawn(&model, width, height));
+            assert!(shown.contains("Cancel") && shown.contains("Send"), "{width}×{height}\n{shown}");
+            let now = connection.is_online() && own_bank;
+            assert_eq!(shown.contains("into the queue"), !now, "{shown}");
+        }
+    }
 }
 
 #[test]

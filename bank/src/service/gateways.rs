@@ -55,7 +55,8 @@ impl bank_server::Bank for Gateways {
     }
 
     async fn login(&self, request: Request<v1::LoginRequest>) -> Result<Response<v1::LoginReply>, Status> {
-        Ok(Response::new(self.bank.log_in(request.into_inner()).await?))
+        let call = Call::of(&request);
+        Ok(Response::new(self.bank.log_in(request.into_inner(), &call).await?))
     }
 
     async fn logout(

@@ -18,6 +18,8 @@ use crate::writer::News;
 
 /// Replies that wait for a slow reader; it then misses batches and is sent all balances.
 const REPLIES_WAITING_MAX: usize = 16;
+/// How often a quiet watcher's session is looked at, so that a sign-out elsewhere ends it.
+const SESSION_CHECK: Duration = Duration::from_secs(5);
 /// Movements that are sent again to one that resumes; older ones it reads from the history.
 const RESUMED_MAX: usize = 200;
 
@@ -64,17 +66,19 @@ async fn feed(
         return;
     }
     loop {
-        let reply = match news.recv().await {
-            Ok(batch) if batch.position <= sent_position => continue,
-            Ok(batch) => select(bank, signed_in, &batch),
-            Err(broadcast::error::RecvError::Lagged(_)) => Some(whole(bank, signed_in)),
-            Err(broadcast::error::RecvError::Closed) => return,
+        let reply = match tokio::time::timeout(SESSION_CHECK, news.recv()).await {
+            Err(_) => None,
+            Ok(Ok(batch)) if batch.position <= sent_position => None,
+            Ok(Ok(batch)) => select(bank, signed_in, &batch),
+            Ok(Err(broadcast::error::RecvError::Lagged(_))) => Some(whole(bank, signed_in)),
+            Ok(Err(broadcast::error::RecvError::Closed)) => return,
         };
-        let Some(reply) = reply else { continue };
         if !bank.shared.read().sessions.contains_key(&signed_in.session) {
+            // the reader may be gone by now
             let _ = sender.send(Err(Refusal::SessionExpired.into())).await;
             return;
         }
+        let Some(reply) = reply else { continue };
         sent_position = sent_position.max(reply.position);
         if sender.send(Ok(reply)).await.is_err() {
             return;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use strife_proto::Refusal;
-use strife_proto::commit::{BankName, Key, TransferId};
+use strife_proto::commit::{BankName, Code, Key, TransferId};
 use strife_proto::domain::{MEMO_CHARS_MAX, Order, PayeeAccount, ReceivedOrder, clean_text};
 use strife_proto::signing::{SigningKey, Tag};
 
@@ -16,6 +16,9 @@ use crate::device::load_device_key;
 use crate::outbox::{Credit, OutboxStore, State, Stored};
 use crate::sync::{Action, Next, back_off, judge, next_action};
 use crate::view::{NoticeKind, OrderState, OrderView, Profile};
+
+/// Why an order waits that was made after its person had signed out.
+const MADE_SIGNED_OUT: &str = "MADE_SIGNED_OUT";
 
 /// Orders on their way at a time.
 const IN_FLIGHT_MAX: usize = 16;
@@ -54,7 +57,11 @@ impl Worker {
         };
         let received = ReceivedOrder::decode(order.encode())?;
         let signature = device.sign(Tag::Order, received.bytes());
-        self.outbox.put(id, &Stored::new(&received, &signature, &profile.person)).await?;
+        let mut stored = Stored::new(&received, &signature, &profile.person);
+        if profile.signed_out {
+            stored.state = State::Parked(MADE_SIGNED_OUT.to_owned());
+        }
+        self.outbox.put(id, &stored).await?;
         Ok(id)
     }
 
@@ -110,6 +117,19 @@ impl Worker {
                 self.notice(NoticeKind::Bad, format!("An order could not be sent: {problem}"));
             }
         }
+    }
+
+    /// The order is of the person whom this client works for, signed in or not.
+    fn is_of_profile(&self, stored: &Stored) -> bool {
+        self.profile.as_ref().is_some_and(|profile| {
+            profile.person == stored.person
+                && stored.order().is_ok_and(|order| order.key().bank.as_str() == profile.bank)
+        })
+    }
+
+    /// An order that the person at the screen may do something to.
+    fn own(&self, id: TransferId) -> Option<Stored> {
+        self.stored().get(&id).filter(|stored| self.is_of_profile(stored)).cloned()
     }
 
     /// The session is of the person and bank that the order is of.
@@ -264,8 +284,11 @@ impl Worker {
         let what = format!("{} to {}", order.order().amount, order.order().payee);
         match &stored.state {
             State::Posted { .. } => self.notice(NoticeKind::Good, format!("{what}: posted.")),
+            State::Declined(_) if stored.declined() == Some(Code::Cancelled) => {
+                self.notice(NoticeKind::Good, format!("{what}: cancelled; nothing has moved."));
+            }
             State::Declined(_) => {
-                let why = stored.declined().map(strife_proto::commit::Code::sentence).unwrap_or_default();
+                let why = stored.declined().map(Code::sentence).unwrap_or_default();
                 self.notice(NoticeKind::Bad, format!("{what}: declined. {why}"));
             }
             State::Parked(name) => {
@@ -291,7 +314,7 @@ impl Worker {
         };
         self.waits.remove(&id);
         self.tries.remove(&id);
-        let parked = self.stored().get(&id).filter(|s| matches!(s.state, State::Parked(_))).cloned();
+        let parked = self.own(id).filter(|stored| matches!(stored.state, State::Parked(_)));
         if let Some(mut stored) = parked {
             stored.state = State::Open;
             self.keep(id, &stored).await;
@@ -300,7 +323,7 @@ impl Worker {
 
     /// Sends an ended order's very bytes again.
     pub(super) async fn send_again(&mut self, id: TransferId) {
-        let ended = self.stored().get(&id).is_some_and(|stored| stored.is_ended() && stored.sent);
+        let ended = self.own(id).is_some_and(|stored| stored.is_ended() && stored.sent);
         let drill = Some(Action::Submit { again: true });
         let result = match (ended && self.can_send()).then_some(()) {
             Some(()) => self.send_one(id, drill).await,
@@ -313,7 +336,7 @@ impl Worker {
 
     /// Withdraws an order that was never sent; asks the payer's bank for one that was.
     pub(super) async fn cancel(&mut self, id: TransferId) -> Result<(), Problem> {
-        let mut stored = self.stored().get(&id).cloned().ok_or(Problem::TooLate)?;
+        let mut stored = self.own(id).ok_or(Problem::TooLate)?;
         if stored.is_ended() {
             return Err(Problem::TooLate);
         }
@@ -333,7 +356,7 @@ impl Worker {
         let ended: Vec<TransferId> = self
             .stored()
             .iter()
-            .filter(|(id, stored)| stored.is_ended() && which(**id, stored))
+            .filter(|(id, stored)| stored.is_ended() && self.is_of_profile(stored) && which(**id, stored))
             .map(|(id, _)| *id)
             .collect();
         for id in ended {
@@ -345,7 +368,7 @@ impl Worker {
         }
     }
 
-    /// The queue for the screen, newest first.
+    /// The queue for the screen, newest first: of the person whom this client works for alone.
     pub(super) fn orders(&self) -> Vec<OrderView> {
         let view = |(id, stored): (&TransferId, &Stored)| {
             let order = stored.order().ok()?;
@@ -377,7 +400,7 @@ impl Worker {
                 sent: stored.sent,
             })
         };
-        self.stored().iter().rev().filter_map(view).collect()
+        self.stored().iter().rev().filter(|(_, stored)| self.is_of_profile(stored)).filter_map(view).collect()
     }
 
     fn order_state(&self, id: TransferId, stored: &Stored) -> OrderState {
@@ -396,10 +419,16 @@ impl Worker {
             State::Conflict => OrderState::Never { sentence: "Another order holds this id." },
             State::Void => OrderState::Never { sentence: "It was not signed by somebody with a right." },
             State::Withdrawn => OrderState::Withdrawn,
-            State::Parked(name) => OrderState::Parked {
-                code: name.clone(),
-                sentence: Refusal::from_name(name).map_or_else(|| name.clone(), |r| r.sentence().to_owned()),
-            },
+            State::Parked(name) => OrderState::Parked { code: name.clone(), sentence: parked_sentence(name) },
         }
+    }
+}
+
+/// Why a parked order waits, for a person.
+fn parked_sentence(name: &str) -> String {
+    match Refusal::from_name(name) {
+        Some(refusal) => refusal.sentence().to_owned(),
+        None if name == MADE_SIGNED_OUT => "Made after signing out: r sends it, c drops it.".to_owned(),
+        None => name.to_owned(),
     }
 }

@@ -187,6 +187,7 @@ impl Worker {
                     tokio::spawn(async move { drop(api.log_out(&session).await) });
                 }
                 self.end_session();
+                self.forget_balances();
             }
             Command::Pay { payment, answer } => {
                 let result = self.pay(payment).await;
@@ -233,6 +234,7 @@ impl Worker {
                     display_name: session.display_name.clone(),
                     as_of_ms: known.as_ref().map_or(0, |profile| profile.as_of_ms),
                     accounts: known.map(|profile| profile.accounts).unwrap_or_default(),
+                    signed_out: false,
                     device_key: device.public().id().0.to_vec(),
                 });
                 self.session = Some(session);
@@ -384,6 +386,17 @@ impl Worker {
         self.position = 0;
         self.stop_watching();
         self.waits.clear();
+    }
+
+    /// The person has signed out: who comes next at this screen sees no balances.
+    fn forget_balances(&mut self) {
+        let Some(profile) = &mut self.profile else { return };
+        profile.signed_out = true;
+        profile.as_of_ms = 0;
+        for account in &mut profile.accounts {
+            (account.posted, account.held, account.available, account.incoming) = (0, 0, 0, 0);
+        }
+        write_profile(&profile_path(&self.settings), profile);
     }
 
     pub fn notice(&mut self, kind: NoticeKind, text: String) {

@@ -26,6 +26,7 @@ pub(super) fn draw_home(model: &Model, frame: &mut Frame<'_>, area: Rect) {
 fn freshness(model: &Model) -> Span<'static> {
     let as_of = model.view.profile.as_ref().map_or(0, |profile| profile.as_of_ms);
     match (model.view.live, as_of) {
+        (false, 0) if !model.view.signed_in => Span::styled(" not kept after signing out ", model.theme.dim),
         (true, _) => Span::styled(" ● live ", model.theme.good),
         (false, 0) => Span::styled(" loading … ", model.theme.dim),
         (false, ms) => Span::styled(format!(" as of {} ", moment(ms, &model.zone)), model.theme.warn),
@@ -55,7 +56,7 @@ fn draw_accounts(model: &Model, accounts: &[AccountView], frame: &mut Frame<'_>,
     let mut lines = vec![Line::from(Span::styled(fit(&format!("  {head}"), width), theme.dim))];
     for (place, account) in accounts.iter().enumerate() {
         let show = |minor_units| {
-            if model.hidden { HIDDEN.to_owned() } else { amount(minor_units, &account.currency) }
+            if model.hides_balances() { HIDDEN.to_owned() } else { amount(minor_units, &account.currency) }
         };
         let here = place == model.account;
         let incoming = if account.incoming == 0 { "–".to_owned() } else { show(account.incoming) };

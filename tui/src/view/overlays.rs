@@ -8,9 +8,14 @@ use strife_client::Payment;
 use strife_client::view::OrderView;
 
 use super::{centred, panel, queue, title};
-use crate::commands::PLACES;
+use unicode_width::UnicodeWidthStr;
+
+use crate::commands::{DEMO, PLACES};
 use crate::format::{amount, fit, full_moment, left, signed_amount};
 use crate::model::{Focus, Model, Overlay, Screen};
+
+/// Columns of a value beside its label.
+const VALUE_WIDTH: usize = 44;
 
 /// Narrowest column of the help; what does not fit is left out, the place one is in last.
 const HELP_COLUMN_WIDTH_MIN: usize = 36;
@@ -43,6 +48,25 @@ fn row<'a>(model: &Model, name: &str, value: String) -> Line<'a> {
     ])
 }
 
+/// A label and a text that may need several rows.
+fn rows<'a>(model: &Model, name: &str, text: &str) -> Vec<Line<'a>> {
+    let mut cut: Vec<String> = vec![String::new()];
+    for word in text.split(' ') {
+        let last = cut.last().map_or(0, |line| line.width());
+        if last > 0 && last + 1 + word.width() > VALUE_WIDTH {
+            cut.push(String::new());
+        }
+        if let Some(line) = cut.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    let label = |place| if place == 0 { name } else { "" };
+    cut.iter().enumerate().map(|(place, line)| row(model, label(place), fit(line, VALUE_WIDTH))).collect()
+}
+
 fn draw_help(model: &Model, frame: &mut Frame<'_>, body: Rect) {
     let area = centred(frame, body, body.width.saturating_sub(4), body.height);
     let block = panel(model, title(model, "All keys", true), true);
@@ -58,6 +82,9 @@ fn draw_help(model: &Model, frame: &mut Frame<'_>, body: Rect) {
     for (place, commands) in ordered {
         cells.push(((*place).to_owned(), "", true));
         cells.extend(commands.iter().map(|command| (command.shown.to_owned(), command.help, false)));
+        if *place == here && model.demo.is_some() {
+            cells.push((DEMO.shown.to_owned(), DEMO.help, false));
+        }
     }
     let height = inside.height.max(1) as usize;
     let columns = (inside.width as usize / HELP_COLUMN_WIDTH_MIN).clamp(1, cells.len().div_ceil(height));
@@ -96,16 +123,19 @@ fn draw_confirm(model: &Model, payment: &Payment, send: bool, frame: &mut Frame<
     let account = model.transfer.account(&model.view);
     let money = payment.amount;
     let after = account.map(|account| account.available.saturating_sub(money.minor_units()));
-    let after = match (after, model.hidden) {
+    let after = match (after, model.hides_balances()) {
         (_, true) => "hidden".to_owned(),
         (Some(after), false) => format!("{} {}", money.currency().format(after), money.currency()),
         (None, false) => "not known".to_owned(),
     };
-    let short = account.is_some_and(|account| account.available < money.minor_units());
-    let goes = if model.view.connection.is_online() && model.view.signed_in {
-        "now"
+    let short =
+        !model.hides_balances() && account.is_some_and(|account| account.available < money.minor_units());
+    let goes = if model.goes_now() {
+        "now".to_owned()
+    } else if model.own_bank_is_away() {
+        format!("into the queue; {} is away", model.view.profile.as_ref().map_or("", |p| &p.bank))
     } else {
-        "into the queue, and out when there is a session and a connection"
+        "into the queue, and out when it can".to_owned()
     };
     let button = |text: &str, here: bool| {
         Span::styled(format!("  {text}  "), if here { theme.chosen } else { theme.text })
@@ -115,11 +145,9 @@ fn draw_confirm(model: &Model, payment: &Payment, send: bool, frame: &mut Frame<
         row(model, "Pay", money.to_string()),
         row(model, "To", payment.to.to_string()),
         row(model, "From", format!("{} {}", account.map_or("", |a| a.name.as_str()), payment.from)),
-        row(model, "Memo", if payment.memo.is_empty() { "–".into() } else { fit(&payment.memo, 40) }),
-        row(model, "Balance after", after),
-        row(model, "It goes", goes.to_owned()),
-        Line::raw(""),
     ];
+    lines.extend(rows(model, "Memo", if payment.memo.is_empty() { "–" } else { &payment.memo }));
+    lines.extend([row(model, "Balance after", after), row(model, "It goes", goes), Line::raw("")]);
     if short {
         let text = " ! More than is available now: the bank would decline it.";
         lines.push(Line::from(Span::styled(text, theme.warn)));
@@ -135,24 +163,31 @@ fn draw_receipt(model: &Model, id: strife_client::TransferId, frame: &mut Frame<
         return;
     };
     let (sign, style) = queue::look(model, &order.state);
-    let lines = vec![
+    let mut lines = vec![
         Line::raw(""),
         Line::from(vec![
             Span::styled(format!(" {}", left("State", 15)), model.theme.dim),
             Span::styled(format!("{sign} {}", order.state.word()), style),
         ]),
-        row(model, "", fit(&queue::reason(model, order), 46)),
+    ];
+    lines.extend(rows(model, "", &queue::reason(model, order)));
+    lines.extend([
         Line::raw(""),
         row(model, "Amount", order.amount.to_string()),
         row(model, "To", order.to.to_string()),
         row(model, "From", format!("{}@{}", order.from, order.bank)),
-        row(model, "Memo", if order.memo.is_empty() { "–".into() } else { fit(&order.memo, 46) }),
+    ]);
+    lines.extend(rows(model, "Memo", if order.memo.is_empty() { "–" } else { &order.memo }));
+    lines.extend([
         row(model, "Made", full_moment(order.made_at_ms, &model.zone)),
         row(model, "Sent", times(order)),
         row(model, "Id", order.id.to_string()),
         Line::raw(""),
-        Line::from(Span::styled(" It is safe to leave: the queue is on the disk.", model.theme.dim)),
-    ];
+    ]);
+    if !order.state.is_ended() {
+        let text = " It is safe to leave: the queue is on the disk.";
+        lines.push(Line::from(Span::styled(text, model.theme.dim)));
+    }
     draw_box(model, "Order", lines, 64, frame, body);
 }
 

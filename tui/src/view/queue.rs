@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use strife_client::view::{Credit, OrderState, OrderView};
+use strife_client::view::{CANCELLED, Credit, OrderState, OrderView};
 
 use super::{panel, title};
 use crate::format::{fit, left, right, until};
-use crate::model::{Focus, Model};
+use crate::model::{Focus, Model, Screen};
 
 /// From this width on an order has one row, below it two.
 const ONE_ROW: u16 = 56;
@@ -23,6 +23,7 @@ pub(super) fn look(model: &Model, state: &OrderState) -> (&'static str, Style) {
         OrderState::Pending => ("…", theme.warn),
         OrderState::Posted { credit: Credit::Account } => ("✔", theme.good),
         OrderState::Posted { .. } => ("✓", theme.good),
+        OrderState::Declined { code: CANCELLED, .. } => ("–", theme.dim),
         OrderState::Declined { .. } | OrderState::Never { .. } => ("✗", theme.bad),
         OrderState::Withdrawn => ("–", theme.dim),
         OrderState::Parked { .. } => ("‖", theme.warn),
@@ -60,16 +61,20 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let open = model.view.orders.iter().filter(|order| !order.state.is_ended()).count();
     let count = match open {
         0 => " nothing waits ".to_owned(),
-        1 => " 1 waits ".to_owned(),
-        more => format!(" {more} wait "),
+        1 => " 1 order waits ".to_owned(),
+        more => format!(" {more} orders wait "),
     };
     let style = if open == 0 { theme.dim } else { theme.warn };
     let block = panel(model, title(model, "Offline queue", focused), focused)
         .title(Line::from(Span::styled(count, style)).right_aligned());
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    if model.view.orders.is_empty() {
-        let text = "Payments stand here from the moment you send them, online or not.";
+    let signing_in = model.screen == Screen::Login;
+    if model.view.orders.is_empty() || signing_in {
+        let text = match (signing_in, model.view.orders.is_empty()) {
+            (true, false) => "Sign in, or work offline, to see what stands here.",
+            _ => "Payments stand here from the moment you send them, online or not.",
+        };
         let wrapped =
             Paragraph::new(Span::styled(text, theme.dim)).wrap(ratatui::widgets::Wrap { trim: true });
         frame.render_widget(wrapped, inside);
