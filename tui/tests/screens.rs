@@ -391,6 +391,20 @@ fn leaving_and_help_stand_in_the_bottom_bar_at_every_width() {
 }
 
 #[test]
+fn every_field_of_a_form_is_in_sight_at_every_size() {
+    for (width, height) in [(60, 18), (80, 24), (140, 45)] {
+        let shown = text(&drawn(&model(Screen::Transfer), width, height));
+        for field in ["From", "To", "Amount", "Memo"] {
+            assert!(shown.contains(field), "{width}×{height} {field}\n{shown}");
+        }
+        let shown = text(&drawn(&model(Screen::Login), width, height));
+        for field in ["Bank1", "Name", "Password"] {
+            assert!(shown.contains(field), "{width}×{height} {field}\n{shown}");
+        }
+    }
+}
+
+#[test]
 fn a_confirmation_keeps_its_buttons_and_says_truly_when_the_money_goes() {
     for (width, height) in [(60, 18), (80, 24), (140, 45)] {
         for (connection, own_bank) in [

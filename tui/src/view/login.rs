@@ -21,7 +21,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let label = |field, name: &str| {
         let here = form.field == field && main_focused(model);
         let sign = if here { "▸ " } else { "  " };
-        Span::styled(format!("{sign}{name:<10}"), if here { theme.accent } else { theme.text })
+        Span::styled(format!("{sign}{name:<11}"), if here { theme.accent } else { theme.text })
     };
     let mut banks = vec![label(LoginField::Bank, "Bank")];
     if model.view.banks.is_empty() {
@@ -29,8 +29,8 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     for (place, (name, reachable)) in model.view.banks.iter().enumerate() {
         let style = if place == form.bank { theme.chosen } else { theme.text };
-        banks.push(Span::styled(format!(" {name} "), style));
-        banks.push(Span::styled(if *reachable { "  " } else { " (away)  " }, theme.warn));
+        banks.push(Span::styled(name.clone(), style));
+        banks.push(Span::styled(if *reachable { "   " } else { " (away)   " }, theme.warn));
     }
     let cursor = |field| if form.field == field && main_focused(model) { "▏" } else { "" };
     let dots = "•".repeat(form.password.chars().count().min(36));

@@ -19,11 +19,15 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let mut lines = Vec::new();
     for field in TransferField::ALL {
         lines.extend(field_lines(model, field, width, focused));
+        // on a low terminal the blank lines go before a field does
+        if inside.height > 2 * TransferField::ALL.len() as u16 + 4 {
+            lines.push(Line::raw(""));
+        }
     }
-    let where_to = if model.view.connection.is_online() && model.view.signed_in {
+    let where_to = if model.goes_now() {
         "It is written to the queue on this machine first, then sent at once."
     } else {
-        "There is no session or connection: it is written to the queue on this machine and sent later."
+        "It cannot go now: it waits in the queue on this machine."
     };
     lines.push(Line::from(Span::styled(fit(&format!("  {where_to}"), width), model.theme.dim)));
     frame.render_widget(Paragraph::new(lines), inside);
@@ -77,6 +81,5 @@ fn field_lines<'a>(model: &Model, field: TransferField, width: usize, focused: b
     vec![
         Line::from(first),
         Line::from(vec![Span::raw(" ".repeat(11)), Span::styled(fit(&text, room), style)]),
-        Line::raw(""),
     ]
 }
