@@ -179,6 +179,7 @@ async fn killing_each_process_amid_transfers_loses_none_makes_none_twice_and_lea
         let two = Person::sign_in(&apis[0], "Bank2", &format!("user{number}")).await;
         pairs.push(if number % 2 == 0 { (two, one) } else { (one, two) });
     }
+    let single = Person::sign_in(&apis[0], "Bank1", "user5").await;
     let streams: Vec<_> = pairs
         .iter()
         .map(|(payer, payee)| {
@@ -197,8 +198,14 @@ async fn killing_each_process_amid_transfers_loses_none_makes_none_twice_and_lea
     network.start_process("Bank2");
     amid(30).await;
     network.kill("Bank1");
-    // with the payer's bank gone, promises for its orders stand undecided at the other
-    wait_until("an undecided promise", async || promises(&network, "Bank2").await > 0).await;
+    // with the payer's bank gone, a new order is promised at the payee's bank and cannot be decided
+    let (order, signature) = single.sign(&single.order(&"user5@Bank2".parse().unwrap(), 55));
+    wait_until("an undecided promise", async || {
+        let answer = apis[0].submit(&single.session, &order, &signature, false).await;
+        assert!(answer.as_ref().map_or(true, |known| *known == Known::Pending), "{answer:?}");
+        promises(&network, "Bank2").await > 0
+    })
+    .await;
     network.kill("gateway1");
     let open = promises(&network, "Bank2").await;
     assert!(open > 0, "a promise stood undecided when the gateway was killed");
@@ -214,6 +221,9 @@ async fn killing_each_process_amid_transfers_loses_none_makes_none_twice_and_lea
 
     let after = Books::settled(&network).await;
     after.check();
+    let single_paid = before.person("Bank1", "user5") - after.person("Bank1", "user5");
+    let single_got = after.person("Bank2", "user5") - before.person("Bank2", "user5");
+    assert_eq!((single_paid, single_got), (55, 55), "the promise that outlived its gateway was finished");
     for ((payer, payee), sum) in pairs.iter().zip(sums) {
         for (person, sign) in [(payer, -1), (payee, 1)] {
             let (bank, account) = (person.session.bank.as_str(), format!("customer:{}", person.account));
