@@ -16,7 +16,7 @@ use strife_certs::authority::{LEAF_DAYS, MemberFiles};
 use strife_certs::identity::Identity;
 use strife_certs::roster::Roster;
 use strife_certs::tls::Material;
-use strife_client::api::{ApiError, Known, Trust};
+use strife_client::api::{ApiError, Trust};
 use strife_client::view::OrderState;
 use strife_client::{Api, BankName, Client, Payment, Refusal, Verdict};
 use strife_proto::commit::{Acknowledgement, Placement, Vote};
