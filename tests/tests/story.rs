@@ -178,7 +178,9 @@ async fn a_person_pays_kills_the_gateway_pays_again_and_watches_it_go_through() 
     // online
     pay(&mut terminal, "user2@Bank2", "12.34", "Cinema");
     terminal.wait("posted", |text| text.contains("posted") || text.contains("credited"));
+    // a key right behind an Escape would be read as one with Alt
     terminal.keys(ESCAPE);
+    terminal.wait_gone("╭ Order ");
     terminal.wait_for("1,054.95");
     terminal.keys("h");
     terminal.wait_for("History of Everyday");
@@ -194,6 +196,7 @@ async fn a_person_pays_kills_the_gateway_pays_again_and_watches_it_go_through() 
     terminal.keys(ENTER);
     terminal.wait_for("○ is killed");
     terminal.keys(ESCAPE);
+    terminal.wait_gone("Kill a process");
     terminal.wait("the loss", |text| text.contains("reconnecting"));
     pay(&mut terminal, "user2@Bank2", "5.00", "Popcorn");
     terminal.keys(ESCAPE);
@@ -209,6 +212,7 @@ async fn a_person_pays_kills_the_gateway_pays_again_and_watches_it_go_through() 
     terminal.keys(ENTER);
     terminal.wait_for("Enter kills it");
     terminal.keys(ESCAPE);
+    terminal.wait_gone("Kill a process");
     terminal.wait_for("nothing waits");
     terminal.wait_for("1,049.95");
     assert_eq!(balance(data_dir, "Bank1", "user1").await, payer - 1_734);
