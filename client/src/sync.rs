@@ -60,9 +60,7 @@ pub fn judge(answer: &Result<Known, ApiError>) -> Next {
         },
         Ok(Known::Pending | Known::Unrecorded) => Next::Later,
         Err(ApiError::Refused(refusal)) => match refusal {
-            Refusal::SessionMissing | Refusal::SessionExpired | Refusal::SessionInvalid => {
-                Next::NeedsSession(*refusal)
-            }
+            about_the_session if about_the_session.wants_sign_in() => Next::NeedsSession(*refusal),
             Refusal::Busy | Refusal::Throttled | Refusal::BankUnreachable => Next::Later,
             about_the_order => Next::State(State::Parked(about_the_order.name().to_owned())),
         },

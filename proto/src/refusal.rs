@@ -108,6 +108,11 @@ impl Refusal {
         Refusal::ALL.iter().copied().find(|refusal| refusal.name() == name)
     }
 
+    /// Whether it is about the caller's session and not about what was asked: signing in again mends it.
+    pub fn wants_sign_in(self) -> bool {
+        matches!(self, Refusal::SessionMissing | Refusal::SessionExpired | Refusal::SessionInvalid)
+    }
+
     /// The refusal that a status carries, if it is one. Any other error status means that nothing is known.
     pub fn from_status(status: &Status) -> Option<Self> {
         Self::from_name(status.metadata().get(REFUSAL_KEY)?.to_str().ok()?)

@@ -54,11 +54,6 @@ impl<'a, K: Eq + Hash + Clone, V: Clone> Layer<'a, K, V> {
         self.changes.insert(key.clone(), None);
     }
 
-    /// Undoes this batch's change of one key.
-    pub fn forget(&mut self, key: &K) {
-        self.changes.remove(key);
-    }
-
     /// The changes alone, without the borrow of what is below.
     pub fn into_changes(self) -> HashMap<K, Option<V>> {
         self.changes

@@ -356,11 +356,7 @@ impl Worker {
         self.live = false;
         self.watching = None;
         match error {
-            ApiError::Refused(
-                refusal @ (strife_proto::Refusal::SessionExpired
-                | strife_proto::Refusal::SessionInvalid
-                | strife_proto::Refusal::SessionMissing),
-            ) => self.session_over(refusal),
+            ApiError::Refused(refusal) if refusal.wants_sign_in() => self.session_over(refusal),
             _ => {
                 // the gateway or the bank behind it: ask the gateway, and try again in a while
                 self.watch_tries += 1;
