@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use strife_certs::keys::BankKeys;
 use strife_config::BankLimits;
-use strife_daemon::seams::Clock;
 use strife_daemon::throttle::Throttle;
 use strife_daemon::token::{self, Claims};
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
 use strife_proto::domain::AccountNumber;
 use strife_proto::v1;
+use strife_seams::Seams;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::{Answer, Command, Respond};
+use crate::journal::OpenStore;
 use crate::ledger::state::{AccountState, BankName, Own, PersonId, SessionId, State};
 use crate::login::Nonces;
 use crate::passwords::Passwords;
@@ -50,8 +51,10 @@ pub struct Bank {
     pub projected: watch::Receiver<u64>,
     /// Where journal and projections are.
     pub data_dir: PathBuf,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
+    /// Opens the journal there.
+    pub stores: Arc<dyn OpenStore>,
+    /// Time, randomness, threads.
+    pub seams: Seams,
     /// Passwords.
     pub passwords: Passwords,
     /// Tries to log in, by person.
@@ -99,7 +102,7 @@ impl Bank {
         if token.is_empty() {
             return Err(Refusal::SessionMissing);
         }
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.seams.now_ms();
         let claims = token::verify(token, &self.own.bank, self.keys.token.public(), now_ms)?;
         let session = session_id(&claims.sid).ok_or(Refusal::SessionInvalid)?;
         let state = self.shared.read();
@@ -151,7 +154,7 @@ impl Bank {
         read: impl FnOnce(&ProjectionReader) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
         let bank = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.seams.work.blocking(move || {
             let pooled = bank.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let reader = match pooled {
                 Some(reader) => reader,

@@ -9,7 +9,7 @@ use strife_certs::sealing;
 use strife_daemon::call::Call;
 use strife_daemon::token::{self, Claims, Confirmation, hex};
 use strife_proto::domain::LoginName;
-use strife_proto::signing::{self, PublicKey, Tag, device_proof_message};
+use strife_proto::signing::{PublicKey, Tag, device_proof_message};
 use strife_proto::{Refusal, v1};
 use zeroize::Zeroizing;
 
@@ -71,7 +71,7 @@ impl Bank {
             .map_err(|_| Refusal::Malformed)?;
         let secret = v1::LoginSecret::decode(opened.as_slice()).map_err(|_| Refusal::Malformed)?;
         let password = Zeroizing::new(secret.password);
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.seams.now_ms();
         if (now_ms - secret.made_at_ms).abs() > FRESH_MS {
             return Err(Refusal::StaleLogin);
         }
@@ -102,7 +102,7 @@ impl Bank {
         self.logins.forgive(&secret.person);
         self.nonces.use_up(&secret.nonce, now_ms)?;
 
-        let session = signing::random::<16>().map_err(|_| Refusal::Busy)?;
+        let session = self.seams.random::<16>().map_err(|_| Refusal::Busy)?;
         let expires_at_ms = now_ms + self.session_ms;
         match self.ask(Command::SignIn { person: id, device, session, expires_at_ms }).await {
             Answer::Noted => {}

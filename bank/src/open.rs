@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use strife_proto::domain::LoginName;
 
-use crate::journal::reader::{JournalReader, ReadError, entries_of};
+use crate::journal::reader::{JournalRead, ReadError, entries_of};
 use crate::journal::store::OpenError;
-use crate::journal::{Chain, SqliteStore};
+use crate::journal::{Chain, OpenStore, Store};
 use crate::ledger::state::{Own, Session};
 use crate::ledger::{ApplyError, Kind, Overlay, State, apply};
 use crate::projection::{ProjectionError, Projector};
@@ -63,7 +63,7 @@ pub enum FolderError {
 #[derive(Debug)]
 pub struct Folder {
     /// The journal.
-    pub store: SqliteStore,
+    pub store: Box<dyn Store>,
     /// Where its chain stands.
     pub chain: Chain,
     /// What it says.
@@ -79,18 +79,18 @@ impl Folder {
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn open(dir: &Path, own: Own, now_ms: i64) -> Result<Self, FolderError> {
+    pub fn open(dir: &Path, stores: &dyn OpenStore, own: Own, now_ms: i64) -> Result<Self, FolderError> {
         let at = |source| FolderError::Folder { path: dir.to_owned(), source };
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         let lock = File::create(dir.join("lock")).map_err(at)?;
         take(&lock).map_err(|_| FolderError::InUse(dir.to_owned()))?;
-        let store = SqliteStore::open(dir, &own)?;
-        let mut projector = Projector::open(dir, &own.network)?;
+        let mut store = stores.open(dir, &own)?;
+        let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
         let mut state = State::new(own);
-        load_rows(&store, &mut state, now_ms)?;
-        let chain = replay(&JournalReader::open(dir)?, &mut state)?;
+        load_rows(store.as_mut(), &mut state, now_ms)?;
+        let chain = replay(stores.reader(dir)?.as_ref(), &mut state)?;
         Ok(Self { store, chain, state, projector, lock })
     }
 }
@@ -108,7 +108,7 @@ fn take(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
-fn load_rows(store: &SqliteStore, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
+fn load_rows(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
     for row in store.people()? {
         let login: LoginName = row.login.parse().map_err(|_| FolderError::Person)?;
         let person = person_of(&row).ok_or(FolderError::Person)?;
@@ -127,7 +127,7 @@ fn load_rows(store: &SqliteStore, state: &mut State, now_ms: i64) -> Result<(), 
 ///
 /// # Errors
 /// [`FolderError`].
-pub fn replay(reader: &JournalReader, state: &mut State) -> Result<Chain, FolderError> {
+pub fn replay(reader: &dyn JournalRead, state: &mut State) -> Result<Chain, FolderError> {
     let mut chain = Chain::default();
     loop {
         let batches = reader.batches_after(chain.number, BATCHES_PER_READ)?;

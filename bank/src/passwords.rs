@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use strife_proto::Refusal;
+use strife_seams::Work;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
@@ -21,6 +22,28 @@ pub struct Passwords {
     permits: Arc<Semaphore>,
     nobody: Arc<str>,
     places: Arc<Semaphore>,
+    work: Work,
+    cost: Cost,
+}
+
+/// What a new hash costs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cost {
+    /// The default of the argon2 crate, which follows OWASP: 19 MiB, two passes.
+    #[default]
+    Full,
+    /// As little as there can be, for a simulator that logs in thousands of times.
+    Simulated,
+}
+
+impl Cost {
+    fn argon2(self) -> Result<Argon2<'static>, Refusal> {
+        let params = match self {
+            Cost::Full => Params::default(),
+            Cost::Simulated => Params::new(8, 1, 1, None).map_err(|_| Refusal::Busy)?,
+        };
+        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    }
 }
 
 impl Passwords {
@@ -28,11 +51,13 @@ impl Passwords {
     ///
     /// # Errors
     /// [`Refusal::Busy`] if the system gave no random salt.
-    pub fn new(checks_max: usize) -> Result<Self, Refusal> {
+    pub fn new(checks_max: usize, work: Work, cost: Cost) -> Result<Self, Refusal> {
         Ok(Self {
             permits: Arc::new(Semaphore::new(checks_max)),
-            nobody: Arc::from(hash_now("nobody has this password")?),
+            nobody: Arc::from(hash_now("nobody has this password", cost)?),
             places: Arc::new(Semaphore::new(WAITING_MAX)),
+            work,
+            cost,
         })
     }
 
@@ -44,7 +69,8 @@ impl Passwords {
         if password.chars().count() < PASSWORD_CHARS_MIN || password.len() > PASSWORD_BYTES_MAX {
             return Err(Refusal::BadText);
         }
-        self.on_pool(move || hash_now(&password)).await?
+        let cost = self.cost;
+        self.on_pool(move || hash_now(&password, cost)).await?
     }
 
     /// Whether a password fits a stored hash; `None` stands for a person who does not exist.
@@ -74,7 +100,7 @@ impl Passwords {
         let place = self.places.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| Refusal::Busy)?;
         drop(place);
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.work.blocking(move || {
             let done = work();
             drop(permit);
             done
@@ -83,11 +109,8 @@ impl Passwords {
     }
 }
 
-fn hash_now(password: &str) -> Result<String, Refusal> {
-    Argon2::default()
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|_| Refusal::Busy)
+fn hash_now(password: &str, cost: Cost) -> Result<String, Refusal> {
+    cost.argon2()?.hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|_| Refusal::Busy)
 }
 
 #[cfg(test)]
@@ -96,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_fits_its_own_hash_and_nobody_fits_none() {
-        let passwords = Passwords::new(1).unwrap();
+        let passwords = Passwords::new(1, Work::Threads, Cost::Full).unwrap();
         let new = |text: &str| Zeroizing::new(text.to_owned());
         let stored: Arc<str> = Arc::from(passwords.hash(new("pass1")).await.unwrap());
         assert!(stored.starts_with("$argon2id$"));

@@ -6,7 +6,6 @@ mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 pub use read::{ProjectionReader, StoredMovement};
@@ -14,8 +13,9 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 pub use write::describe;
 
-use crate::journal::reader::{JournalReader, ReadError};
-use crate::journal::store::{Checkpointer, configure};
+use crate::journal::reader::{JournalRead, ReadError};
+use crate::journal::store::configure;
+use crate::journal::{Checkpointer, OpenStore};
 
 /// The projections' file in a bank's data folder.
 pub const FILE: &str = "projections.db";
@@ -82,13 +82,12 @@ impl ProjectionError {
 /// Keeps the projections of one bank.
 #[derive(Debug)]
 pub struct Projector {
-    journal: JournalReader,
-    checkpointer: Checkpointer,
+    journal: Box<dyn JournalRead>,
+    checkpointer: Option<Checkpointer>,
     connection: Connection,
     network: String,
     batch: u64,
     progress: watch::Sender<u64>,
-    woken_again: bool,
 }
 
 impl Projector {
@@ -97,10 +96,10 @@ impl Projector {
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub fn open(dir: &Path, network: &str) -> Result<Self, ProjectionError> {
-        let journal = JournalReader::open(dir)?;
+    pub fn open(dir: &Path, stores: &dyn OpenStore, network: &str) -> Result<Self, ProjectionError> {
+        let journal = stores.reader(dir)?;
         let path = dir.join(FILE);
-        let (connection, batch, position) = match open_file(&path, &journal) {
+        let (connection, batch, position) = match open_file(&path, journal.as_ref()) {
             Ok(Some(opened)) => opened,
             Ok(None) | Err(_) => {
                 remove(&path)?;
@@ -109,12 +108,11 @@ impl Projector {
         };
         Ok(Self {
             journal,
-            checkpointer: Checkpointer::open(dir)?,
+            checkpointer: stores.checkpointer(dir)?,
             connection,
             network: network.to_owned(),
             batch,
             progress: watch::Sender::new(position),
-            woken_again: false,
         })
     }
 
@@ -142,29 +140,27 @@ impl Projector {
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub fn run(mut self, wake: std::sync::mpsc::Receiver<()>) -> Result<(), ProjectionError> {
+    pub async fn run(mut self, mut wake: watch::Receiver<()>) -> Result<(), ProjectionError> {
         loop {
-            let stop = if std::mem::take(&mut self.woken_again) {
-                matches!(wake.try_recv(), Err(TryRecvError::Disconnected))
-            } else {
-                wake.recv().is_err()
-            };
-            while wake.try_recv().is_ok() {}
-            match self.catch_up().and_then(|()| Ok(self.checkpointer.run()?)) {
-                Ok(()) => {}
-                Err(error) if error.is_disk_full() && !stop => {
-                    tracing::error!(target: "strife::daemon", %error, "no room for the projections; trying again");
-                    std::thread::sleep(DISK_FULL_PAUSE);
-                    // as if woken again
-                    self.woken_again = true;
-                    continue;
+            let stop = wake.changed().await.is_err();
+            loop {
+                match self.catch_up().and_then(|()| Ok(self.tidy()?)) {
+                    Ok(()) => break,
+                    Err(error) if error.is_disk_full() && !stop => {
+                        tracing::error!(target: "strife::daemon", %error, "no room for the projections; trying again");
+                        tokio::time::sleep(DISK_FULL_PAUSE).await;
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
             if stop {
                 return Ok(());
             }
         }
+    }
+
+    fn tidy(&self) -> rusqlite::Result<()> {
+        self.checkpointer.as_ref().map_or(Ok(()), Checkpointer::run)
     }
 }
 
@@ -178,7 +174,7 @@ fn create(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The file with the last batch and position that it holds; `None` if it is not of this schema and journal.
-fn open_file(path: &Path, journal: &JournalReader) -> rusqlite::Result<Option<(Connection, u64, u64)>> {
+fn open_file(path: &Path, journal: &dyn JournalRead) -> rusqlite::Result<Option<(Connection, u64, u64)>> {
     if !path.exists() {
         return Ok(None);
     }

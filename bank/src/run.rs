@@ -10,22 +10,22 @@ use strife_config::BankSettings;
 use strife_daemon::accept::accept;
 use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
-use strife_daemon::seams::Clock;
 use strife_daemon::throttle::Throttle;
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
 use strife_proto::v1::bank_admin_server::BankAdminServer;
 use strife_proto::v1::bank_server::BankServer;
-use tokio::net::TcpListener;
+use strife_seams::{Listen, Seams};
 use tokio::sync::{mpsc, watch};
 use tonic::transport::Server;
 
 use crate::bank::Bank;
 use crate::command::Command;
+use crate::journal::{OpenStore, Sqlite};
 use crate::ledger::state::{BankName, Own};
 use crate::login::Nonces;
 use crate::open::{Folder, FolderError};
-use crate::passwords::Passwords;
+use crate::passwords::{Cost, Passwords};
 use crate::projection::{ProjectionError, ProjectionReader};
 use crate::service::admin::Admin;
 use crate::service::gateways::Gateways;
@@ -80,9 +80,27 @@ pub enum RunError {
 #[derive(Debug)]
 pub struct Listeners {
     /// By gateways.
-    pub gateways: TcpListener,
+    pub gateways: Box<dyn Listen>,
     /// By its operators.
-    pub operators: TcpListener,
+    pub operators: Box<dyn Listen>,
+}
+
+/// What a bank takes from outside beside its settings.
+#[derive(Clone, Debug)]
+pub struct Outside {
+    /// Time, randomness, threads.
+    pub seams: Seams,
+    /// Where the journal is.
+    pub stores: Arc<dyn OpenStore>,
+    /// What a new password hash costs.
+    pub password_cost: Cost,
+}
+
+impl Outside {
+    /// The machine's own, and SQLite.
+    pub fn of_this_machine() -> Self {
+        Self { seams: Seams::of_this_machine(), stores: Arc::new(Sqlite), password_cost: Cost::Full }
+    }
 }
 
 /// Runs a bank until a stop is asked for, or until it cannot go on. `ready` is called once it answers.
@@ -92,15 +110,16 @@ pub struct Listeners {
 pub async fn run(
     settings: BankSettings,
     listeners: Listeners,
-    clock: Arc<dyn Clock>,
+    outside: Outside,
     stop: Stop,
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
+    let Outside { seams, stores, password_cost } = outside;
     let trust = Trust::load(&settings.tls, &settings.trust)?;
     let keys = BankKeys::load(&settings.keys_dir)?;
     let own = whose(&settings, &trust, &keys)?;
     let Folder { store, chain, state, projector, lock } =
-        Folder::open(&settings.data_dir, own.clone(), clock.now_ms())?;
+        Folder::open(&settings.data_dir, stores.as_ref(), own.clone(), seams.now_ms())?;
     tracing::info!(
         target: "strife::daemon",
         bank = %own.bank,
@@ -112,22 +131,22 @@ pub async fn run(
 
     let shared = Arc::new(Shared::new(state));
     let projected = projector.progress();
-    let (wake, woken) = std::sync::mpsc::channel();
+    let (wake, woken) = watch::channel(());
     let (queue, commands) = mpsc::channel(settings.limits.queue_commands_max);
     let writer = Writer {
-        store: Box::new(store),
+        store,
         chain,
         shared: shared.clone(),
         projections: ProjectionReader::open(&settings.data_dir, &own.network)?,
         projected: projected.clone(),
         key: BankKeys::load(&settings.keys_dir)?.signing,
-        clock: clock.clone(),
+        clock: seams.clock.clone(),
         batch_commands_max: settings.limits.batch_commands_max,
         promises_per_payer_max: settings.limits.promises_per_payer_max,
         wake,
     };
-    let (writer_thread, mut writer_ended) = spawn("writer", move || writer.run(commands))?;
-    let (projector_thread, mut projector_ended) = spawn("projector", move || projector.run(woken))?;
+    let mut writer = seams.work.begin("writer", writer.run(commands)).map_err(RunError::Thread)?;
+    let mut projector = seams.work.begin("projector", projector.run(woken)).map_err(RunError::Thread)?;
 
     let bank = Arc::new(Bank {
         own: own.clone(),
@@ -136,8 +155,10 @@ pub async fn run(
         queue,
         projected,
         data_dir: settings.data_dir.clone(),
-        clock,
-        passwords: Passwords::new(settings.limits.password_checks_max).map_err(RunError::Passwords)?,
+        stores,
+        passwords: Passwords::new(settings.limits.password_checks_max, seams.work, password_cost)
+            .map_err(RunError::Passwords)?,
+        seams,
         logins: Throttle::new(settings.limits.login_failures_per_minute_max),
         nonces: Nonces::default(),
         session_ms: settings.session_ms,
@@ -171,33 +192,34 @@ pub async fn run(
     ready();
     let mut served = Ok(());
     tokio::select! {
+        biased;
         result = &mut servers => served = result.map(|_| ()).map_err(RunError::from),
         () = stop.asked() => drain(&mut servers, settings.drain_ms).await,
         // its error is taken from the thread below
-        () = ended(&mut writer_ended) => {}
-        () = ended(&mut projector_ended) => {}
+        () = writer.ended() => {}
+        () = projector.ended() => {}
     }
     // the servers hold the bank
     drop(servers);
     // the last sender goes, the writer answers what is queued and ends, then the projections
     drop(bank);
     let workers = async {
-        ended(&mut writer_ended).await;
-        ended(&mut projector_ended).await;
+        writer.ended().await;
+        projector.ended().await;
     };
     if tokio::time::timeout(Duration::from_millis(WORKERS_MS_MAX), workers).await.is_err() {
         // what is acknowledged is on the disk; a start-up replays it
         tracing::warn!(target: "strife::daemon", "stopped while a connection still held the writer");
     }
     // one that has ended says why; one that has not ends with the process, which holds the lock till then
-    if !(has_ended(&writer_ended) && has_ended(&projector_ended)) {
+    if !(writer.has_ended() && projector.has_ended()) {
         std::mem::forget(lock.try_clone());
     }
-    if has_ended(&projector_ended) {
-        projector_thread.join().map_err(|_| RunError::Panicked("projector"))??;
+    if projector.has_ended() {
+        projector.result().await.ok_or(RunError::Panicked("projector"))??;
     }
-    if has_ended(&writer_ended) {
-        writer_thread.join().map_err(|_| RunError::Panicked("writer"))??;
+    if writer.has_ended() {
+        writer.result().await.ok_or(RunError::Panicked("writer"))??;
     }
     drop(lock);
     served
@@ -207,11 +229,12 @@ pub async fn run(
 async fn end_sessions(bank: Weak<Bank>, stop: Stop) {
     loop {
         tokio::select! {
+        biased;
             () = tokio::time::sleep(Duration::from_millis(SESSIONS_SWEEP_MS)) => {}
             () = stop.asked() => return,
         }
         let Some(bank) = bank.upgrade() else { return };
-        let now_ms = bank.clock.now_ms();
+        let now_ms = bank.seams.now_ms();
         let over: Vec<_> = {
             let state = bank.shared.read();
             let over = state.sessions.iter().filter(|(_, session)| session.expires_at_ms <= now_ms);
@@ -225,34 +248,6 @@ async fn end_sessions(bank: Weak<Bank>, stop: Stop) {
 
 async fn asked(stop: Stop) {
     stop.asked().await;
-}
-
-type Worker<T> = (std::thread::JoinHandle<T>, watch::Receiver<()>);
-
-/// A named thread, and what tells that it has ended, however it ended.
-fn spawn<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<Worker<T>, RunError> {
-    let (alive, ended) = watch::channel(());
-    let thread = std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || {
-            let _alive = alive;
-            work()
-        })
-        .map_err(RunError::Thread)?;
-    Ok((thread, ended))
-}
-
-/// Whether a worker's thread has ended, but for its last instructions.
-fn has_ended(worker: &watch::Receiver<()>) -> bool {
-    worker.has_changed().is_err()
-}
-
-/// Waits until a worker's thread has ended.
-async fn ended(worker: &mut watch::Receiver<()>) {
-    while worker.changed().await.is_ok() {}
 }
 
 /// Checks that certificate, keys, roster and settings are of one bank.
@@ -289,7 +284,7 @@ pub fn daemon(config: &std::path::Path) -> anyhow::Result<()> {
             operators: bind(&settings.admin_listen).await?,
         };
         let (name, listen) = (settings.name.clone(), settings.listen.clone());
-        run(settings, listeners, Arc::new(strife_daemon::seams::SystemClock), stop, || {
+        run(settings, listeners, Outside::of_this_machine(), stop, || {
             tracing::info!(target: "strife::daemon", bank = name, listen, "ready");
         })
         .await?;

@@ -1,8 +1,6 @@
 //! Reads the whole journal again and checks what it claims: the chain, the sums, the balances.
 
-use std::path::Path;
-
-use crate::journal::JournalReader;
+use crate::journal::JournalRead;
 use crate::ledger::State;
 use crate::ledger::state::Own;
 use crate::open::replay;
@@ -18,15 +16,19 @@ pub struct Verified {
     pub faults: Vec<String>,
 }
 
-/// Verifies the journal of a data folder and, where the running bank's committed state is given and stands at
+/// Verifies a journal and, where the running bank's committed state is given and stands at
 /// the same position, that its balances are the journal's.
-pub fn verify(dir: &Path, own: &Own, running: impl FnOnce(&State) -> Option<Vec<String>>) -> Verified {
+pub fn verify(
+    journal: rusqlite::Result<Box<dyn JournalRead>>,
+    own: &Own,
+    running: impl FnOnce(&State) -> Option<Vec<String>>,
+) -> Verified {
     let mut state = State::new(own.clone());
     let mut faults = Vec::new();
     let mut chain_hash = [0; 32];
-    match JournalReader::open(dir).map_err(crate::open::FolderError::from) {
+    match journal.map_err(crate::open::FolderError::from) {
         Err(error) => faults.push(error.to_string()),
-        Ok(reader) => match replay(&reader, &mut state) {
+        Ok(reader) => match replay(reader.as_ref(), &mut state) {
             Ok(chain) => chain_hash = chain.hash,
             Err(error) => faults.push(error.to_string()),
         },

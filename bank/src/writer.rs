@@ -12,16 +12,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use prost::Message;
-use strife_daemon::seams::Clock;
+use strife_faults::{Bug, planted};
 use strife_proto::Refusal;
 use strife_proto::domain::AccountNumber;
 use strife_proto::journal::v1 as pb;
 use strife_proto::signing::SigningKey;
 use strife_proto::v1;
+use strife_seams::Clock;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::command::{Answer, Command, Respond};
 use crate::journal::{AppendError, Chain, Row, Store};
+use crate::ledger::state::Changes;
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
 use crate::projection::{ProjectionReader, describe};
 pub(crate) use decide::person_of;
@@ -84,7 +86,7 @@ pub struct Writer {
     /// Promises for one payer account that are not decided yet.
     pub promises_per_payer_max: usize,
     /// Wakes the projections.
-    pub wake: std::sync::mpsc::Sender<()>,
+    pub wake: watch::Sender<()>,
 }
 
 /// Why the writer ended.
@@ -140,14 +142,25 @@ impl Batch<'_> {
 /// A command with whom to answer.
 pub type Queued = (Command, Respond);
 
+/// A batch that is decided and not yet durable.
+struct Decided {
+    entries: Vec<Entry>,
+    rows: Vec<Row>,
+    answers: Vec<Answer>,
+    changes: Changes,
+    news: News,
+    /// How many places of the eviction queue are done with.
+    evicted: usize,
+}
+
 impl Writer {
     /// Runs until every sender is gone and everything that was queued is answered.
     ///
     /// # Errors
     /// [`WriterError`]: the process must end, and its start-up will sync and replay what is on the disk.
-    pub fn run(mut self, mut queue: mpsc::Receiver<Queued>) -> Result<(), WriterError> {
+    pub async fn run(mut self, mut queue: mpsc::Receiver<Queued>) -> Result<(), WriterError> {
         let mut eviction = Eviction::default();
-        while let Some(first) = queue.blocking_recv() {
+        while let Some(first) = queue.recv().await {
             let mut commands = vec![first];
             while commands.len() < self.batch_commands_max {
                 match queue.try_recv() {
@@ -155,38 +168,33 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            self.carry_out(commands, &mut eviction)?;
+            self.carry_out(commands, &mut eviction).await?;
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, commands: Vec<Queued>, eviction: &mut Eviction) -> Result<(), WriterError> {
+    async fn carry_out(&mut self, commands: Vec<Queued>, eviction: &mut Eviction) -> Result<(), WriterError> {
         let (commands, responds): (Vec<Command>, Vec<Respond>) = commands.into_iter().unzip();
-        let answers = match self.commit(&commands, eviction)? {
-            Some(answers) => answers,
-            // one command does not fit the ledger: find it, and let the others pass
-            None => {
-                let mut answers = Vec::with_capacity(commands.len());
-                for command in &commands {
-                    let alone = self.commit(std::slice::from_ref(command), eviction)?;
-                    answers.extend(alone.unwrap_or_else(|| vec![Answer::Refused(Refusal::OutOfPlace)]));
-                }
-                answers
+        if let Some(decided) = self.decide_all(&commands, eviction)? {
+            return self.commit(decided, responds, eviction).await;
+        }
+        // one command does not fit the ledger: find it, and let the others pass
+        for (command, respond) in commands.iter().zip(responds) {
+            match self.decide_all(std::slice::from_ref(command), eviction)? {
+                Some(decided) => self.commit(decided, vec![respond], eviction).await?,
+                None => respond(Answer::Refused(Refusal::OutOfPlace)),
             }
-        };
-        for (respond, answer) in responds.into_iter().zip(answers) {
-            respond(answer);
         }
         Ok(())
     }
 
-    /// Decides and commits a batch; `None` if an entry did not fit the ledger, and nothing was changed.
-    fn commit(
-        &mut self,
+    /// Decides a batch; `None` if an entry did not fit the ledger. Nothing is changed by it.
+    fn decide_all(
+        &self,
         commands: &[Command],
         eviction: &mut Eviction,
-    ) -> Result<Option<Vec<Answer>>, WriterError> {
-        let state = self.shared.state.read().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<Option<Decided>, WriterError> {
+        let state = self.shared.read();
         let mut batch = Batch {
             overlay: Overlay::over(&state),
             entries: Vec::new(),
@@ -210,17 +218,29 @@ impl Writer {
         loaded.forget_unchanged(&mut batch.overlay);
         let Batch { overlay, entries, rows, mut news, .. } = batch;
         news.position = overlay.next_position - 1;
-        let changes = overlay.into_changes();
-        drop(state);
+        Ok(Some(Decided { entries, rows, answers, changes: overlay.into_changes(), news, evicted }))
+    }
 
+    /// Makes a batch durable, then the state, then answers.
+    async fn commit(
+        &mut self,
+        decided: Decided,
+        mut responds: Vec<Respond>,
+        eviction: &mut Eviction,
+    ) -> Result<(), WriterError> {
+        let Decided { entries, rows, answers, changes, news, evicted } = decided;
+        if planted(Bug::AnswerBeforeSync) {
+            answer_all(std::mem::take(&mut responds), answers.clone());
+        }
         if !entries.is_empty() || !rows.is_empty() {
             let wire = pb::Batch { entries: entries.iter().map(Entry::to_wire).collect() };
             let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
-            match self.store.append(&row, &rows) {
+            match self.store.append(&row, &rows).await {
                 Ok(()) => {}
                 Err(AppendError::Full(error)) => {
                     tracing::error!(target: "strife::daemon", %error, "no room for the journal; asking to try again");
-                    return Ok(Some(vec![Answer::Unavailable; commands.len()]));
+                    answer_all(responds, std::iter::repeat(Answer::Unavailable));
+                    return Ok(());
                 }
                 Err(fatal) => return Err(fatal.into()),
             }
@@ -237,11 +257,17 @@ impl Writer {
                 news.position + 1 - entries.len() as u64,
                 &self.shared.read().own.network,
             );
-            // a projection thread that ended has said why, and the daemon stops
-            let _ = self.wake.send(());
+            self.wake.send_replace(());
             // nobody watching is fine
             let _ = self.shared.news.send(Arc::new(news));
         }
-        Ok(Some(answers))
+        answer_all(responds, answers);
+        Ok(())
+    }
+}
+
+fn answer_all(responds: Vec<Respond>, answers: impl IntoIterator<Item = Answer>) {
+    for (respond, answer) in responds.into_iter().zip(answers) {
+        respond(answer);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use strife_seams::{BoxedIo, Dial};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
@@ -23,6 +23,7 @@ const KEEPALIVE_ANSWER_MS_MAX: u64 = 3_000;
 /// A channel that connects when it is first used, and again after a connection was lost. `accept` judges who
 /// is at the other end.
 pub fn channel(
+    dial: Arc<dyn Dial>,
     address: &str,
     config: Arc<ClientConfig>,
     kind: &Identity,
@@ -33,10 +34,10 @@ pub fn channel(
     let name = server_name(kind);
     let connector = tower::service_fn(move |_: Uri| {
         let (address, config, name, accept) = (address.clone(), config.clone(), name.clone(), accept.clone());
+        let dial = dial.clone();
         async move {
-            let stream = TcpStream::connect(&*address).await?;
-            stream.set_nodelay(true)?;
-            let stream: TlsStream<TcpStream> = TlsConnector::from(config).connect(name, stream).await?;
+            let stream = dial.dial(&address).await?;
+            let stream: TlsStream<BoxedIo> = TlsConnector::from(config).connect(name, stream).await?;
             let peer = peer_of(stream.get_ref().1.peer_certificates()).map_err(io::Error::other)?;
             if !accept(&peer.identity) {
                 return Err(io::Error::other(format!(

@@ -14,13 +14,14 @@ use strife_certs::roster::Roster;
 use strife_certs::sealing;
 use strife_certs::tls::Material;
 use strife_config::ClientSettings;
-use strife_proto::commit::{Acknowledgement, BankName, Placement};
+use strife_proto::commit::{Acknowledgement, BankName, Placement, TransferId};
 use strife_proto::domain::{ReceivedOrder, key_to_wire};
-use strife_proto::signing::{self, SigningKey, Tag, device_proof_message};
+use strife_proto::signing::{SigningKey, Tag, device_proof_message};
 use strife_proto::statement::{Statement, Word};
 use strife_proto::v1::gateway_client::GatewayClient;
 use strife_proto::v1::transfer_reply::State;
 use strife_proto::{Refusal, v1};
+use strife_seams::Seams;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
@@ -152,20 +153,22 @@ pub struct Api {
     trust: Trust,
     client: GatewayClient<Channel>,
     rpc_ms: u64,
+    seams: Seams,
 }
 
 impl Api {
     /// Speaks to the gateway at an address. Connects when first used, and again after a break.
-    pub fn new(trust: Trust, address: &str, rpc_ms: u64) -> Self {
+    pub fn new(trust: Trust, address: &str, rpc_ms: u64, seams: Seams) -> Self {
         let any = Identity::Gateway("any".into());
         let is_gateway = |peer: &Identity| matches!(peer, Identity::Gateway(_));
-        let channel = channel(address, trust.tls.clone(), &any, CONNECT_MS_MAX, is_gateway);
-        Self { trust, client: GatewayClient::new(channel), rpc_ms }
+        let channel =
+            channel(seams.dial.clone(), address, trust.tls.clone(), &any, CONNECT_MS_MAX, is_gateway);
+        Self { trust, client: GatewayClient::new(channel), rpc_ms, seams }
     }
 
     /// The same, at another gateway.
     pub fn at(&self, address: &str) -> Self {
-        Self::new(self.trust.clone(), address, self.rpc_ms)
+        Self::new(self.trust.clone(), address, self.rpc_ms, self.seams.clone())
     }
 
     /// The network's name.
@@ -176,8 +179,8 @@ impl Api {
     fn request<T>(&self, message: T, session: Option<&Session>) -> Result<Request<T>, ApiError> {
         let mut request = Request::new(message);
         request.set_timeout(Duration::from_millis(self.rpc_ms));
-        let id = uuid::Uuid::now_v7().simple().to_string();
-        if let Ok(value) = MetadataValue::try_from(id) {
+        let id = self.seams.new_id().map_err(|_| Refusal::Busy)?;
+        if let Ok(value) = MetadataValue::try_from(TransferId(id).to_string()) {
             request.metadata_mut().insert("strife-request-id", value);
         }
         if let Some(session) = session {
@@ -211,7 +214,7 @@ impl Api {
     ) -> Result<Session, ApiError> {
         let keys = self.trust.roster.banks.get(bank).ok_or(Refusal::UnknownBank)?;
         let proof = device_proof_message(bank.as_str(), person, &self.trust.client_key_hash);
-        let nonce: [u8; 16] = signing::random().map_err(|_| Refusal::Busy)?;
+        let nonce: [u8; 16] = self.seams.random().map_err(|_| Refusal::Busy)?;
         let secret = v1::LoginSecret {
             person: person.to_owned(),
             password: password.to_string(),
@@ -219,7 +222,7 @@ impl Api {
             device_name: String::new(),
             device_proof: device.sign_raw(Tag::Device, &proof),
             client_key_hash: Bytes::copy_from_slice(&self.trust.client_key_hash),
-            made_at_ms: crate::now_ms(),
+            made_at_ms: self.seams.now_ms(),
             nonce: Bytes::copy_from_slice(&nonce),
         };
         let plain = Zeroizing::new(secret.encode_to_vec());

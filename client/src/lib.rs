@@ -18,8 +18,9 @@ pub use strife_proto::commit::{BankName, Code, Key, TransferId, Verdict};
 pub use strife_proto::domain::{
     AccountNumber, AccountRef, Currency, LoginName, MEMO_CHARS_MAX, Money, PayeeAccount, clean_text,
 };
+pub use strife_seams::Seams;
 pub use view::Movement;
-pub use worker::{Client, Payment, Problem};
+pub use worker::{Client, Parts, Payment, Problem};
 
 /// Makes the process's crypto provider known. Call it first in every `main`.
 pub fn install_provider() {
@@ -28,6 +29,5 @@ pub fn install_provider() {
 
 /// Milliseconds since the Unix epoch, by this machine's clock.
 pub fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    strife_seams::Clock::now_ms(&strife_seams::SystemClock)
 }

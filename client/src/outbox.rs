@@ -144,14 +144,16 @@ pub enum OutboxError {
 }
 
 /// Where orders are kept. A seam, so that another store can take sled's place.
-#[allow(async_fn_in_trait)] // used with one implementation at a time, never as an object
-pub trait OutboxStore {
+#[tonic::async_trait]
+pub trait OutboxStore: Send + Sync + std::fmt::Debug {
     /// Keeps an order, new or changed; on the disk when this returns.
     async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError>;
     /// Takes an order away.
     async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError>;
     /// Every order, oldest first.
     fn all(&self) -> &BTreeMap<TransferId, Stored>;
+    /// What went wrong and has been mended, for the screen, told once.
+    fn take_trouble(&mut self) -> Option<String>;
 }
 
 /// The outbox on sled.
@@ -162,8 +164,7 @@ pub struct Outbox {
     journal: Journal,
     orders: BTreeMap<TransferId, Stored>,
     revision: u64,
-    /// What went wrong and has been mended, for the screen; taken by whoever shows it.
-    pub trouble: Option<String>,
+    trouble: Option<String>,
     _lock: File,
 }
 
@@ -285,6 +286,7 @@ impl Outbox {
     }
 }
 
+#[tonic::async_trait]
 impl OutboxStore for Outbox {
     async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError> {
         if self.orders.len() >= ORDERS_MAX && !self.orders.contains_key(&id) {
@@ -299,6 +301,10 @@ impl OutboxStore for Outbox {
 
     fn all(&self) -> &BTreeMap<TransferId, Stored> {
         &self.orders
+    }
+
+    fn take_trouble(&mut self) -> Option<String> {
+        self.trouble.take()
     }
 }
 

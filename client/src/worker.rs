@@ -7,7 +7,7 @@ mod queue;
 mod state;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strife_certs::CertsError;
 use strife_config::ClientSettings;
@@ -15,12 +15,14 @@ use strife_proto::Refusal;
 use strife_proto::commit::{BankName, TransferId};
 use strife_proto::domain::{AccountNumber, AccountRef, Money};
 use strife_proto::v1;
+use strife_seams::Seams;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::api::{Api, ApiError, Trust};
 use crate::device::{SecretError, SecretStore, best_store};
-use crate::outbox::{Outbox, OutboxError};
+use crate::outbox::{Outbox, OutboxError, OutboxStore};
 use crate::view::{Movement, View};
 use state::Worker;
 
@@ -86,6 +88,17 @@ pub(crate) enum Command {
     Stop(oneshot::Sender<()>),
 }
 
+/// What a client works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where orders are kept.
+    pub outbox: Box<dyn OutboxStore>,
+    /// Where device keys are kept.
+    pub secrets: Arc<dyn SecretStore>,
+    /// Time, randomness, network.
+    pub seams: Seams,
+}
+
 /// A client: hands commands to its worker and shows its view. Clones share the worker.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -110,14 +123,25 @@ impl Client {
     /// # Errors
     /// [`StartError`], naming the file or folder.
     pub fn start(settings: ClientSettings) -> Result<Self, StartError> {
+        let parts = Parts {
+            outbox: Box::new(Outbox::open(&settings.data_dir)?),
+            secrets: best_store(&settings.data_dir.join("keys"), settings.keyring),
+            seams: Seams::of_this_machine(),
+        };
+        Ok(Self::start_with(settings, parts)?)
+    }
+
+    /// Starts a client's worker with a store and seams of the caller's.
+    ///
+    /// # Errors
+    /// Certificates or roster, naming the file.
+    pub fn start_with(settings: ClientSettings, parts: Parts) -> Result<Self, CertsError> {
         let trust = Trust::load(&settings)?;
-        let outbox = Outbox::open(&settings.data_dir)?;
-        let secrets: Arc<dyn SecretStore> = best_store(&settings.data_dir.join("keys"), settings.keyring);
         // settings are validated: there is at least one gateway
         let address = settings.gateways.first().cloned().unwrap_or_default();
-        let api = Api::new(trust, &address, settings.rpc_ms);
+        let api = Api::new(trust, &address, settings.rpc_ms, parts.seams.clone());
         let (commands, queue) = mpsc::channel(COMMANDS_WAITING_MAX);
-        let (worker, view) = Worker::new(settings, address, api, outbox, secrets);
+        let (worker, view) = Worker::new(settings, address, api, parts);
         tokio::spawn(worker.run(queue));
         Ok(Self { commands, view })
     }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use strife_certs::identity::Peer;
 use strife_certs::tls::peer_of;
+use strife_seams::{BoxedIo, Listen};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -30,7 +30,7 @@ const ACCEPTED_MAX: usize = 64;
 /// A connection whose peer is known.
 #[derive(Debug)]
 pub struct Accepted {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<BoxedIo>,
     peer: Arc<Peer>,
 }
 
@@ -84,7 +84,7 @@ impl AsyncWrite for Accepted {
 
 /// Accepts connections of one network's members until the stream is dropped.
 pub fn accept(
-    listener: TcpListener,
+    listener: Box<dyn Listen>,
     config: Arc<ServerConfig>,
     network: &str,
 ) -> ReceiverStream<io::Result<Accepted>> {
@@ -97,6 +97,7 @@ pub fn accept(
             // the semaphore is never closed
             let Ok(permit) = permits.clone().acquire_owned().await else { return };
             let accepted = tokio::select! {
+                biased;
                 accepted = listener.accept() => accepted,
                 () = sender.closed() => return,
             };
@@ -132,8 +133,7 @@ pub fn accept(
     ReceiverStream::new(receiver)
 }
 
-async fn handshake(stream: TcpStream, acceptor: &TlsAcceptor, network: &str) -> io::Result<Accepted> {
-    stream.set_nodelay(true)?;
+async fn handshake(stream: BoxedIo, acceptor: &TlsAcceptor, network: &str) -> io::Result<Accepted> {
     let stream = acceptor.accept(stream).await?;
     let peer = peer_of(stream.get_ref().1.peer_certificates()).map_err(io::Error::other)?;
     if peer.network != network {

@@ -1,4 +1,4 @@
-//! What both daemons share: seams for time, the TLS acceptor, the interceptor, policy, session tokens, log
+//! What both daemons share: the TLS acceptor, the interceptor, policy, session tokens, log
 //! files, running and draining. What must never: anything about money.
 
 pub mod accept;
@@ -8,7 +8,6 @@ pub mod lifecycle;
 pub mod logs;
 pub mod policy;
 pub mod ready;
-pub mod seams;
 pub mod throttle;
 pub mod token;
 pub mod trust;

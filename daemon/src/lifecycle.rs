@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use strife_config::LogSettings;
+use strife_seams::{Listen, TcpPort};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,8 +80,9 @@ pub async fn drain(servers: impl Future, drain_ms: u64) {
 ///
 /// # Errors
 /// With the address, for a person to read.
-pub async fn bind(address: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+pub async fn bind(address: &str) -> anyhow::Result<Box<dyn Listen>> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    Ok(Box::new(TcpPort::from(listener)))
 }
 
 /// A daemon's frame: log files, one current-thread runtime, signals; then its own work until that ends.

@@ -1,6 +1,7 @@
 //! An operator's connection to a bank's own admin port.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use strife_certs::CertsError;
 use strife_certs::connect::channel;
@@ -8,6 +9,7 @@ use strife_certs::identity::Identity;
 use strife_certs::tls::Material;
 use strife_proto::commit::BankName;
 use strife_proto::v1::bank_admin_client::BankAdminClient;
+use strife_seams::Tcp;
 use tonic::transport::Channel;
 
 /// Longest wait for a connection, in milliseconds.
@@ -27,7 +29,7 @@ pub fn connect(
     let material = Material { authority, certificate, private_key };
     let expected = Identity::Bank(bank.clone());
     let identity = expected.clone();
-    let channel =
-        channel(address, material.client()?, &identity, CONNECT_MS_MAX, move |peer| *peer == expected);
+    let (dial, accept) = (Arc::new(Tcp), move |peer: &Identity| *peer == expected);
+    let channel = channel(dial, address, material.client()?, &identity, CONNECT_MS_MAX, accept);
     Ok(BankAdminClient::new(channel))
 }

@@ -16,6 +16,7 @@ use strife_proto::domain::{Money, Order, ReceivedOrder};
 use strife_proto::signing::{Tag, sha256};
 use strife_proto::v1;
 use strife_proto::v1::bank_admin_client::BankAdminClient;
+use strife_seams::Seams;
 use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
@@ -124,7 +125,12 @@ async fn seed_bank(layout: &Layout, index: usize) -> anyhow::Result<()> {
 
 async fn seed_history(layout: &Layout) -> anyhow::Result<()> {
     let settings = ClientSettings::load(&layout.client_config())?;
-    let api = Api::new(Trust::load(&settings)?, &layout.gateway_address(1), settings.rpc_ms);
+    let api = Api::new(
+        Trust::load(&settings)?,
+        &layout.gateway_address(1),
+        settings.rpc_ms,
+        Seams::of_this_machine(),
+    );
     let keys = KeyFiles::new(&layout.dir.join("client/sample-keys"));
     for (number, (bank, person, payee, cents, memo)) in HISTORY.iter().enumerate() {
         let bank = BankName::new(bank)?;
@@ -183,7 +189,12 @@ pub async fn wait_ready(
             }
         }
         for number in 1..=layout.ports.gateways.len() {
-            let api = Api::new(trust.clone(), &layout.gateway_address(number), settings.rpc_ms);
+            let api = Api::new(
+                trust.clone(),
+                &layout.gateway_address(number),
+                settings.rpc_ms,
+                Seams::of_this_machine(),
+            );
             loop {
                 if let Ok(banks) = api.banks().await
                     && banks.len() == BANKS.len()

@@ -1,7 +1,7 @@
 //! The link to one bank: one mTLS connection, one bidirectional stream, everything that is ready in one frame.
 //! It reconnects for as long as the gateway runs. What was asked when it broke is unknown, never failed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use strife_proto::v1::bank_client::BankClient;
 use strife_proto::v1::link_reply::Message as Reply;
 use strife_proto::v1::link_request::Message as Asked;
 use strife_proto::v1::{self};
+use strife_seams::Seams;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::transport::Channel;
 
@@ -35,7 +36,7 @@ pub enum NoAnswer {
     Unknown,
 }
 
-type Waiting = Mutex<HashMap<u64, oneshot::Sender<Reply>>>;
+type Waiting = Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>;
 
 /// The link to one bank.
 #[derive(Debug)]
@@ -56,14 +57,15 @@ impl BankLink {
         address: &str,
         settings: &GatewaySettings,
         trust: &Trust,
+        seams: &Seams,
         stop: Stop,
     ) -> Arc<Self> {
         let identity = Identity::Bank(name.clone());
         let expected = identity.clone();
-        let channel =
-            channel(address, trust.client.clone(), &identity, settings.timeouts.connect_ms, move |peer| {
-                *peer == expected
-            });
+        let (dial, connect_ms) = (seams.dial.clone(), settings.timeouts.connect_ms);
+        let channel = channel(dial, address, trust.client.clone(), &identity, connect_ms, move |peer| {
+            *peer == expected
+        });
         let (requests, queue) = mpsc::channel(settings.limits.link_queue_max);
         let (reach, reachable) = watch::channel(false);
         let link = Arc::new(Self {
@@ -118,7 +120,7 @@ impl BankLink {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, oneshot::Sender<Reply>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -137,6 +139,7 @@ impl Keeper {
         let mut wait_ms = RECONNECT_MS_MIN;
         while !stop.is_asked() {
             let up = tokio::select! {
+                biased;
                 up = self.connected(channel.clone(), queue.clone()) => up,
                 () = stop.asked() => return,
             };
@@ -145,6 +148,7 @@ impl Keeper {
             self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
             wait_ms = if up { RECONNECT_MS_MIN } else { (wait_ms * 2).min(RECONNECT_MS_MAX) };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(Duration::from_millis(wait_ms)) => {}
                 () = stop.asked() => return,
             }

@@ -50,11 +50,13 @@ pub async fn run(links: Arc<Links>, settings: ResolverSettings, in_hand: Arc<InH
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             _ = interval.tick() => {}
             () = stop.asked() => return,
         }
         let rounds = links.banks.values().map(|link| round(&links, link, &settings, &in_hand));
         tokio::select! {
+            biased;
             _ = join_all(rounds) => {}
             () = stop.asked() => return,
         }

@@ -8,12 +8,11 @@ use strife_config::GatewaySettings;
 use strife_daemon::accept::accept;
 use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
-use strife_daemon::seams::Clock;
 use strife_daemon::throttle::Throttle;
 use strife_daemon::trust::Trust;
 use strife_proto::commit::BankName;
 use strife_proto::v1::gateway_server::GatewayServer;
-use tokio::net::TcpListener;
+use strife_seams::{Listen, Seams};
 use tokio::sync::Semaphore;
 use tonic::transport::Server;
 
@@ -51,8 +50,8 @@ pub enum RunError {
 /// [`RunError`].
 pub async fn run(
     settings: GatewaySettings,
-    listener: TcpListener,
-    clock: Arc<dyn Clock>,
+    listener: Box<dyn Listen>,
+    seams: Seams,
     stop: Stop,
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
@@ -71,7 +70,7 @@ pub async fn run(
         if !trust.roster.banks.contains_key(&bank) {
             return Err(unknown());
         }
-        let link = BankLink::begin(bank.clone(), address, &settings, &trust, stop.clone());
+        let link = BankLink::begin(bank.clone(), address, &settings, &trust, &seams, stop.clone());
         links.banks.insert(bank, link);
     }
     let links = Arc::new(links);
@@ -84,7 +83,7 @@ pub async fn run(
     let clients = Clients {
         links,
         trust: trust.clone(),
-        clock,
+        clock: seams.clock.clone(),
         in_hand,
         watches: Arc::new(Semaphore::new(settings.limits.watches_max)),
         drives: Arc::new(Semaphore::new(settings.limits.calls_max)),
@@ -101,6 +100,7 @@ pub async fn run(
     tokio::pin!(server);
     ready();
     tokio::select! {
+        biased;
         result = &mut server => result?,
         () = stop.asked() => drain(&mut server, settings.drain_ms).await,
     }
@@ -120,7 +120,7 @@ pub fn daemon(config: &std::path::Path) -> anyhow::Result<()> {
     strife_daemon::lifecycle::daemon(&logs, move |stop| async move {
         let listener = strife_daemon::lifecycle::bind(&settings.listen).await?;
         let listen = settings.listen.clone();
-        run(settings, listener, Arc::new(strife_daemon::seams::SystemClock), stop, || {
+        run(settings, listener, Seams::of_this_machine(), stop, || {
             tracing::info!(target: "strife::daemon", listen, "ready");
         })
         .await?;

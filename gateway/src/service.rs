@@ -8,7 +8,6 @@ use futures::Stream;
 use strife_certs::identity::Peer;
 use strife_daemon::call::{Call, REQUEST_ID_KEY};
 use strife_daemon::lifecycle::Stop;
-use strife_daemon::seams::Clock;
 use strife_daemon::throttle::Throttle;
 use strife_daemon::token::{self, hex};
 use strife_daemon::trust::Trust;
@@ -22,6 +21,7 @@ use strife_proto::v1::link_reply::Message as Reply;
 use strife_proto::v1::link_request::Message as Asked;
 use strife_proto::v1::transfer_reply::State;
 use strife_proto::v1::{self, gateway_server};
+use strife_seams::Clock;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
@@ -328,6 +328,7 @@ impl gateway_server::Gateway for Clients {
         tokio::spawn(async move {
             loop {
                 let next = tokio::select! {
+                    biased;
                     next = replies.message() => next,
                     () = sender.closed() => break,
                     () = stop.asked() => break,

@@ -11,6 +11,7 @@ use strife_client::{Api, ClientSettings, Settings};
 use strife_demo::network::Description;
 use strife_proto::commit::BankName;
 use strife_proto::v1::bank_admin_client::BankAdminClient;
+use strife_seams::Seams;
 use tonic::transport::Channel;
 
 /// A running demo, ended with its test.
@@ -112,7 +113,7 @@ impl TestNetwork {
     /// A gateway, by its number from 0, as a client with the demo's certificate sees it.
     pub fn api(&self, gateway: usize) -> Api {
         let trust = Trust::load(&self.client_settings()).unwrap();
-        Api::new(trust, &self.description.gateways[gateway], 12_000)
+        Api::new(trust, &self.description.gateways[gateway], 12_000, Seams::of_this_machine())
     }
 
     /// An operator's connection to a bank.

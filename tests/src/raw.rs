@@ -33,7 +33,9 @@ pub fn connect(network: &TestNetwork, files: &MemberFiles, address: &str, kind: 
 /// The same, believing another authority.
 pub fn connect_as(authority: &Path, files: &MemberFiles, address: &str, kind: &Identity) -> Channel {
     let material = Material { authority, certificate: &files.certificate, private_key: &files.private_key };
-    channel(address, material.client().unwrap(), kind, 3_000, |_| true)
+    channel(std::sync::Arc::new(strife_seams::Tcp), address, material.client().unwrap(), kind, 3_000, |_| {
+        true
+    })
 }
 
 /// The demo's client certificate.

@@ -18,7 +18,7 @@ use strife_certs::roster::Roster;
 use strife_certs::tls::Material;
 use strife_client::api::{ApiError, Trust};
 use strife_client::view::OrderState;
-use strife_client::{Api, BankName, Client, Payment, Refusal, Verdict};
+use strife_client::{Api, BankName, Client, Payment, Refusal, Seams, Verdict};
 use strife_proto::commit::{Acknowledgement, Placement, Vote};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::signing::{PublicKey, SigningKey, Tag};
@@ -354,7 +354,7 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
     });
     let address = serve(&network, hostile.clone(), &files).await;
     let trust = Trust::load(&network.client_settings()).unwrap();
-    let api = Api::new(trust.clone(), &address, 5_000);
+    let api = Api::new(trust.clone(), &address, 5_000, Seams::of_this_machine());
 
     // misreporting: forged by its own key, genuine but about another order, genuine but no outcome
     let (order, signature) = payer.sign(&payer.order(&"user2@Bank2".parse().unwrap(), 300));
@@ -421,6 +421,7 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
             Trust::load(&strife_client::ClientSettings { tls, ..settings }).unwrap(),
             &network.description.gateways[0],
             5_000,
+            Seams::of_this_machine(),
         )
     };
     assert!(matches!(own.accounts(&session).await, Err(ApiError::Refused(Refusal::NotAllowed))));

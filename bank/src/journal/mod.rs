@@ -7,6 +7,9 @@ pub mod chain;
 pub mod reader;
 pub mod store;
 
+pub use chain::Batch;
 pub use chain::Chain;
-pub use reader::JournalReader;
-pub use store::{AppendError, OpenError, PersonRow, Row, SqliteStore, Store};
+pub use reader::{JournalRead, JournalReader};
+pub use store::{
+    AppendError, Checkpointer, OpenError, OpenStore, PersonRow, Row, Sqlite, SqliteStore, Store,
+};

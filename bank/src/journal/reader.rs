@@ -25,7 +25,22 @@ pub enum ReadError {
     Malformed(u64),
 }
 
-/// A reader of one bank's journal.
+/// Reads a journal, in order.
+pub trait JournalRead: Send + std::fmt::Debug {
+    /// Batches after a number, in order, at most `count_max`.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn batches_after(&self, number: u64, count_max: usize) -> rusqlite::Result<Vec<Batch>>;
+
+    /// Chain hash after a batch.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn hash_of(&self, number: u64) -> rusqlite::Result<Option<[u8; 32]>>;
+}
+
+/// A reader of one bank's journal in SQLite.
 #[derive(Debug)]
 pub struct JournalReader(Connection);
 
@@ -37,12 +52,10 @@ impl JournalReader {
     pub fn open(dir: &Path) -> rusqlite::Result<Self> {
         open_read_only(&dir.join(FILE)).map(Self)
     }
+}
 
-    /// Batches after a number, in order, at most `count_max`.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn batches_after(&self, number: u64, count_max: usize) -> rusqlite::Result<Vec<Batch>> {
+impl JournalRead for JournalReader {
+    fn batches_after(&self, number: u64, count_max: usize) -> rusqlite::Result<Vec<Batch>> {
         let mut statement = self.0.prepare_cached(
             "SELECT number, first_position, count, body, hash FROM batches
              WHERE number > ?1 ORDER BY number LIMIT ?2",
@@ -59,11 +72,7 @@ impl JournalReader {
         rows.collect()
     }
 
-    /// Chain hash after a batch.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn hash_of(&self, number: u64) -> rusqlite::Result<Option<[u8; 32]>> {
+    fn hash_of(&self, number: u64) -> rusqlite::Result<Option<[u8; 32]>> {
         self.0
             .query_row("SELECT hash FROM batches WHERE number = ?1", [number.cast_signed()], |row| row.get(0))
             .optional()

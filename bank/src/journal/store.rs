@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use strife_proto::signing;
 
 use super::chain::Batch;
+use super::reader::{JournalRead, JournalReader};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
 
@@ -110,16 +111,75 @@ pub enum OpenError {
     Random,
 }
 
-/// Where batches become durable. A trait so that tests can lose power at any point.
-pub trait Store: Send {
+/// Where batches become durable, and where they are read again. A trait so that tests can lose power at any
+/// point.
+#[tonic::async_trait]
+pub trait Store: Send + std::fmt::Debug {
     /// Appends a batch and changes rows beside it, all or nothing, and returns once it is on the disk.
     ///
     /// # Errors
     /// [`AppendError`].
-    fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError>;
+    async fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError>;
 
     /// A keyed digest of a person's row, which is all that the chain carries of it.
     fn digest(&self, row: &PersonRow) -> Bytes;
+
+    /// Every person's row.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn people(&self) -> rusqlite::Result<Vec<PersonRow>>;
+
+    /// Every session, with whose it is and when it ends.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>>;
+
+    /// Takes away sessions that have ended by a moment, milliseconds since the Unix epoch.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn forget_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()>;
+}
+
+/// Opens a bank's store.
+pub trait OpenStore: Send + Sync + std::fmt::Debug {
+    /// Opens or makes the journal of a data folder.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    fn open(&self, dir: &Path, own: &Own) -> Result<Box<dyn Store>, OpenError>;
+
+    /// Another reader of the journal, once it is made.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn reader(&self, dir: &Path) -> rusqlite::Result<Box<dyn JournalRead>>;
+
+    /// What keeps the journal's file short, for a store that wants it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn checkpointer(&self, dir: &Path) -> rusqlite::Result<Option<Checkpointer>>;
+}
+
+/// The embedded store, [`SqliteStore`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sqlite;
+
+impl OpenStore for Sqlite {
+    fn open(&self, dir: &Path, own: &Own) -> Result<Box<dyn Store>, OpenError> {
+        Ok(Box::new(SqliteStore::open(dir, own)?))
+    }
+
+    fn reader(&self, dir: &Path) -> rusqlite::Result<Box<dyn JournalRead>> {
+        Ok(Box::new(JournalReader::open(dir)?))
+    }
+
+    fn checkpointer(&self, dir: &Path) -> rusqlite::Result<Option<Checkpointer>> {
+        Checkpointer::open(dir).map(Some)
+    }
 }
 
 /// The embedded store.
@@ -171,43 +231,6 @@ impl SqliteStore {
         Ok(Self { connection, digest_key })
     }
 
-    /// Every person's row.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
-        let mut statement =
-            self.connection.prepare("SELECT id, login, display_name, password_hash FROM people")?;
-        let rows = statement.query_map([], |row| {
-            Ok(PersonRow {
-                id: PersonId(row.get(0)?),
-                login: row.get(1)?,
-                display_name: row.get(2)?,
-                password_hash: row.get(3)?,
-            })
-        })?;
-        rows.collect()
-    }
-
-    /// Every session, with whose it is and when it ends.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {
-        let mut statement = self.connection.prepare("SELECT id, person, expires_at_ms FROM sessions")?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, PersonId(row.get(1)?), row.get(2)?)))?;
-        rows.collect()
-    }
-
-    /// Takes away sessions that have ended by a moment, milliseconds since the Unix epoch.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn forget_sessions(&self, now_ms: i64) -> rusqlite::Result<()> {
-        self.connection.execute("DELETE FROM sessions WHERE expires_at_ms <= ?1", [now_ms])?;
-        Ok(())
-    }
-
     /// What the writer's own connection has for `journal_mode` and `synchronous`.
     ///
     /// # Errors
@@ -219,8 +242,9 @@ impl SqliteStore {
     }
 }
 
+#[tonic::async_trait]
 impl Store for SqliteStore {
-    fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
+    async fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
         append(&mut self.connection, batch, rows).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => AppendError::Full(error),
             _ => AppendError::Fatal(error),
@@ -235,6 +259,31 @@ impl Store for SqliteStore {
             context.update(part);
         }
         Bytes::copy_from_slice(context.sign().as_ref())
+    }
+
+    fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
+        let mut statement =
+            self.connection.prepare("SELECT id, login, display_name, password_hash FROM people")?;
+        let rows = statement.query_map([], |row| {
+            Ok(PersonRow {
+                id: PersonId(row.get(0)?),
+                login: row.get(1)?,
+                display_name: row.get(2)?,
+                password_hash: row.get(3)?,
+            })
+        })?;
+        rows.collect()
+    }
+
+    fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {
+        let mut statement = self.connection.prepare("SELECT id, person, expires_at_ms FROM sessions")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, PersonId(row.get(1)?), row.get(2)?)))?;
+        rows.collect()
+    }
+
+    fn forget_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        self.connection.execute("DELETE FROM sessions WHERE expires_at_ms <= ?1", [now_ms])?;
+        Ok(())
     }
 }
 

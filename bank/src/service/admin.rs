@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use strife_certs::identity::Peer;
+use strife_proto::Refusal;
 use strife_proto::commit::BankName;
 use strife_proto::domain::{Currency, clean_text};
 use strife_proto::v1::{self, bank_admin_server};
-use strife_proto::{Refusal, signing};
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
@@ -68,7 +68,7 @@ impl bank_admin_server::BankAdmin for Admin {
         let login: strife_proto::domain::LoginName = request.login.parse()?;
         clean_text(&request.display_name, DISPLAY_NAME_CHARS_MAX)?;
         let password_hash = self.bank.passwords.hash(Zeroizing::new(request.password)).await?;
-        let id = signing::random::<16>().map_err(|_| Refusal::Busy)?;
+        let id = self.bank.seams.random::<16>().map_err(|_| Refusal::Busy)?;
         let row = PersonRow {
             id: PersonId(id),
             login: login.to_string(),
@@ -153,8 +153,8 @@ impl bank_admin_server::BankAdmin for Admin {
 
     async fn verify(&self, _: Request<v1::VerifyRequest>) -> Result<Response<v1::VerifyReply>, Status> {
         let bank = self.bank.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            verify(&bank.data_dir, &bank.own, |read| {
+        let done = self.bank.seams.work.blocking(move || {
+            verify(bank.stores.reader(&bank.data_dir), &bank.own, |read| {
                 let running = bank.shared.read();
                 (running.next_position == read.next_position).then(|| differences(&running, read))
             })

@@ -37,6 +37,7 @@ pub fn serve(
     tokio::spawn(async move {
         loop {
             let frame = tokio::select! {
+                biased;
                 frame = requests.message() => frame,
                 () = stop.asked() => return,
             };
@@ -288,7 +289,7 @@ fn check_network(bank: &Bank, order: &ReceivedOrder) -> Result<(), Refusal> {
 
 /// It would live longer than this bank allows.
 fn is_too_far(bank: &Bank, order: &ReceivedOrder) -> bool {
-    order.order().expires_at_ms > bank.clock.now_ms().saturating_add(bank.order_life_ms_max)
+    order.order().expires_at_ms > bank.seams.now_ms().saturating_add(bank.order_life_ms_max)
 }
 
 /// The registered device whose signature it is, if it is one's.
@@ -372,15 +373,18 @@ fn verify_acknowledgement(bank: &Bank, wire: v1::Statement, about: &mut About) -
 
 fn list_unfinished(bank: &Bank, list: &v1::ListUnfinished) -> v1::Unfinished {
     let count_max = list.count_max.clamp(1, UNFINISHED_MAX) as usize;
-    let before_ms = bank.clock.now_ms().saturating_sub(list.older_than_ms.max(0));
+    let now_ms = bank.seams.now_ms();
+    let before_ms = now_ms.saturating_sub(list.older_than_ms.max(0));
+    // what seems to come from the future was written before this bank's clock was put back
+    let is_old = |at_ms: i64| at_ms <= before_ms || at_ms > now_ms;
     let asked = |bank: &BankName| list.counterparts.iter().any(|name| name == bank.as_str());
     let state = bank.shared.read();
     let mut promises: Vec<_> = state
         .promises
         .values()
-        .filter(|promise| promise.at_ms <= before_ms && asked(&promise.order.key().bank))
+        .filter(|promise| is_old(promise.at_ms) && asked(&promise.order.key().bank))
         .collect();
-    promises.sort_by_key(|promise| promise.at_ms);
+    promises.sort_by_key(|promise| (promise.at_ms, promise.order.key().clone(), promise.order.hash()));
     let promises = promises.into_iter().take(count_max).map(|promise| v1::UnfinishedPromise {
         order: Some(v1::SignedOrder {
             order: promise.order.bytes().clone(),
@@ -398,7 +402,7 @@ fn list_unfinished(bank: &Bank, list: &v1::ListUnfinished) -> v1::Unfinished {
     let owed = |known: &Arc<PayerKnown>| {
         let (order, outcome) = (known.order.clone()?, known.outcome.clone()?);
         let said = Statement::read(&outcome, &bank.own.network).ok()?;
-        (said.at_ms <= before_ms).then_some(v1::UnacknowledgedOutcome { order, outcome: Some(outcome) })
+        is_old(said.at_ms).then_some(v1::UnacknowledgedOutcome { order, outcome: Some(outcome) })
     };
     let outcomes = outcomes.into_iter().filter_map(owed).take(count_max);
     v1::Unfinished { promises: promises.collect(), outcomes: outcomes.collect() }

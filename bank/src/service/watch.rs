@@ -33,9 +33,10 @@ pub fn serve(
 ) -> impl Stream<Item = Result<v1::WatchReply, Status>> {
     let (sender, receiver) = mpsc::channel(REPLIES_WAITING_MAX);
     tokio::spawn(async move {
-        let ends_in = signed_in.claims.exp.saturating_mul(1000) - bank.clock.now_ms();
+        let ends_in = signed_in.claims.exp.saturating_mul(1000) - bank.seams.now_ms();
         let session_ends = Duration::from_millis(u64::try_from(ends_in).unwrap_or(0));
         tokio::select! {
+            biased;
             () = feed(&bank, &signed_in, after_position, &sender) => {}
             () = sender.closed() => {}
             () = stop.asked() => {}

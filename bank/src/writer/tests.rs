@@ -1,7 +1,6 @@
 //! The writer on a real journal, and on one that fails.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -14,9 +13,9 @@ use strife_proto::v1;
 use super::*;
 use crate::command::{Said, SignedOrder};
 use crate::journal::chain::Batch as Row_;
-use crate::journal::{PersonRow, SqliteStore};
+use crate::journal::{PersonRow, Sqlite, SqliteStore};
 use crate::ledger::PersonId;
-use crate::ledger::state::Own;
+use crate::ledger::state::{Own, SessionId};
 use crate::open::Folder;
 use crate::projection::Projector;
 use crate::service::admin::report;
@@ -32,24 +31,38 @@ impl Clock for TestClock {
 }
 
 /// A journal whose disk can be full, and that remembers how many batches it has made durable.
+#[derive(Debug)]
 struct TestStore {
-    inner: SqliteStore,
+    inner: Box<dyn Store>,
     full: Arc<AtomicBool>,
     durable: Arc<Mutex<u64>>,
 }
 
+#[tonic::async_trait]
 impl Store for TestStore {
-    fn append(&mut self, batch: &Row_, rows: &[Row]) -> Result<(), AppendError> {
+    async fn append(&mut self, batch: &Row_, rows: &[Row]) -> Result<(), AppendError> {
         if self.full.load(Ordering::Relaxed) {
             return Err(AppendError::Full(rusqlite::Error::InvalidQuery));
         }
-        self.inner.append(batch, rows)?;
+        self.inner.append(batch, rows).await?;
         *self.durable.lock().unwrap() += 1;
         Ok(())
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {
         self.inner.digest(row)
+    }
+
+    fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
+        self.inner.people()
+    }
+
+    fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {
+        self.inner.sessions()
+    }
+
+    fn forget_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        self.inner.forget_sessions(now_ms)
     }
 }
 
@@ -61,7 +74,7 @@ struct TestBank {
     full: Arc<AtomicBool>,
     durable: Arc<Mutex<u64>>,
     device: SigningKey,
-    _woken: Receiver<()>,
+    _woken: watch::Receiver<()>,
     dir: tempfile::TempDir,
     next_id: u8,
 }
@@ -87,9 +100,10 @@ impl TestBank {
     }
 
     fn open(dir: tempfile::TempDir) -> Self {
-        let Folder { store, chain, state, projector, lock } = Folder::open(dir.path(), own(), 0).unwrap();
+        let Folder { store, chain, state, projector, lock } =
+            Folder::open(dir.path(), &Sqlite, own(), 0).unwrap();
         drop(lock);
-        let (wake, woken) = std::sync::mpsc::channel();
+        let (wake, woken) = watch::channel(());
         let (full, durable) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
         let clock = Arc::new(TestClock::default());
         let store = TestStore { inner: store, full: full.clone(), durable: durable.clone() };
@@ -125,8 +139,13 @@ impl TestBank {
             let answers = answers.clone();
             (command, Box::new(move |answer| answers.lock().unwrap()[at] = answer))
         });
-        self.writer.carry_out(queued.collect(), &mut self.eviction).unwrap();
+        self.carry_out(queued.collect());
         Arc::try_unwrap(answers).unwrap().into_inner().unwrap()
+    }
+
+    fn carry_out(&mut self, queued: Vec<Queued>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(self.writer.carry_out(queued, &mut self.eviction)).unwrap();
     }
 
     fn ask(&mut self, command: Command) -> Answer {
@@ -288,7 +307,7 @@ fn nobody_is_answered_before_the_batch_is_durable() {
     let noted = seen.clone();
     let respond: Respond = Box::new(move |_| *noted.lock().unwrap() = Some(*durable.lock().unwrap()));
     let command = bank.decide(&order, None);
-    bank.writer.carry_out(vec![(command, respond)], &mut bank.eviction).unwrap();
+    bank.carry_out(vec![(command, respond)]);
     assert_eq!(*seen.lock().unwrap(), Some(before + 1));
 }
 
@@ -460,12 +479,12 @@ fn the_journal_is_written_with_full_sync_and_a_foreign_or_altered_one_is_refused
     assert_eq!(store.durability().unwrap(), ("wal".into(), 2));
     drop(store);
     let foreign = Own { bank: BankName::new("Bank9").unwrap(), network: "test".into() };
-    let error = Folder::open(dir.path(), foreign, 0).unwrap_err().to_string();
+    let error = Folder::open(dir.path(), &Sqlite, foreign, 0).unwrap_err().to_string();
     assert!(error.contains("test/Bank1, not of test/Bank9"), "{error}");
     let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
     connection.execute("UPDATE batches SET body = zeroblob(length(body)) WHERE number = 3", []).unwrap();
     drop(connection);
-    let error = Folder::open(dir.path(), own(), 0).unwrap_err().to_string();
+    let error = Folder::open(dir.path(), &Sqlite, own(), 0).unwrap_err().to_string();
     assert!(error.contains("batch 3") || error.contains("does not continue"), "{error}");
 }
 

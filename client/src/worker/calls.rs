@@ -1,13 +1,15 @@
 //! Calls to the gateway, each in a task of its own that comes back as an event.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strife_proto::commit::{BankName, TransferId};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::signing::SigningKey;
 use strife_proto::v1;
+use strife_seams::Work;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{Answer, Problem};
@@ -42,14 +44,14 @@ pub(super) fn log_in(
     api: Api,
     events: mpsc::Sender<Event>,
     (bank, person, password): (BankName, String, Zeroizing<String>),
-    secrets: Arc<dyn SecretStore>,
+    (secrets, work): (Arc<dyn SecretStore>, Work),
     epoch: u64,
     answer: Answer<()>,
 ) {
     tokio::spawn(async move {
         let result = async {
             let (network, at, who) = (api.network().to_owned(), bank.clone(), person.clone());
-            let key = tokio::task::spawn_blocking(move || device_key(secrets.as_ref(), &network, &at, &who));
+            let key = work.blocking(move || device_key(secrets.as_ref(), &network, &at, &who));
             let device = Arc::new(key.await.map_err(|_| Problem::Stopping)??);
             let session = api.log_in(&bank, &person, password, &device).await?;
             Ok((session, device))

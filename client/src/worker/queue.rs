@@ -1,19 +1,20 @@
 //! The worker and its outbox: queueing, sending, cancelling, and what the answers mean.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strife_proto::Refusal;
 use strife_proto::commit::{BankName, Code, Key, TransferId};
 use strife_proto::domain::{MEMO_CHARS_MAX, Order, PayeeAccount, ReceivedOrder, clean_text};
 use strife_proto::signing::{SigningKey, Tag};
+use tokio::time::Instant;
 
 use super::calls::{OrderCall, send};
-use super::state::{Worker, jitter};
+use super::state::Worker;
 use super::{Payment, Problem, after};
 use crate::api::{ApiError, Known};
 use crate::device::load_device_key;
-use crate::outbox::{Credit, OutboxStore, State, Stored};
+use crate::outbox::{Credit, State, Stored};
 use crate::sync::{Action, Next, back_off, judge, next_action};
 use crate::view::{NoticeKind, OrderState, OrderView, Profile};
 
@@ -42,8 +43,8 @@ impl Worker {
             return Err(Refusal::UnknownBank.into());
         }
         let device = self.signing_key(&profile, &bank).await?;
-        let now_ms = crate::now_ms();
-        let id = TransferId(*uuid::Uuid::now_v7().as_bytes());
+        let now_ms = self.seams.now_ms();
+        let id = TransferId(self.seams.new_id().map_err(|_| Refusal::Busy)?);
         let order = Order {
             network: self.api.network().to_owned(),
             key: Key { bank, id },
@@ -73,7 +74,7 @@ impl Worker {
         let (secrets, network) = (self.secrets.clone(), self.api.network().to_owned());
         let (bank, person) = (bank.clone(), profile.person.clone());
         let load = move || load_device_key(secrets.as_ref(), &network, &bank, &person);
-        let key = tokio::task::spawn_blocking(load).await.map_err(|_| Problem::Stopping)??;
+        let key = self.seams.work.blocking(load).await.map_err(|_| Problem::Stopping)??;
         match key {
             Some(key) if key.public().id().0.as_slice() == profile.device_key => Ok(Arc::new(key)),
             _ => Err(Problem::NoDeviceKey),
@@ -194,7 +195,7 @@ impl Worker {
             Next::State(state) => {
                 stored.state = state;
                 stored.cancelling = false;
-                stored.ended_at_ms = Some(crate::now_ms());
+                stored.ended_at_ms = Some(self.seams.now_ms());
                 self.tries.remove(&id);
                 self.keep(id, &stored).await;
                 self.announce(&stored);
@@ -236,7 +237,7 @@ impl Worker {
     fn wait(&mut self, id: TransferId, reason: String) {
         let tries = self.tries.get(&id).copied().unwrap_or(1);
         let (min, max) = (self.settings.retry_ms_min, self.settings.retry_ms_max);
-        self.waits.insert(id, (after(back_off(tries, min, max, jitter())), reason));
+        self.waits.insert(id, (after(back_off(tries, min, max, self.jitter())), reason));
     }
 
     /// An ended order's credit was asked for, or its very bytes were sent again as a drill.
@@ -345,7 +346,7 @@ impl Worker {
             self.waits.remove(&id);
         } else {
             stored.state = State::Withdrawn;
-            stored.ended_at_ms = Some(crate::now_ms());
+            stored.ended_at_ms = Some(self.seams.now_ms());
         }
         self.outbox.put(id, &stored).await?;
         Ok(())
@@ -394,7 +395,7 @@ impl Worker {
                 made_at_ms: said.made_at_ms,
                 state: self.order_state(*id, stored),
                 attempts: stored.attempts,
-                next_try: waiting.filter(|_| open && self.can_send()).map(|(at, _)| *at),
+                next_try: waiting.filter(|_| open && self.can_send()).map(|(at, _)| at.into_std()),
                 reason,
                 cancelling: stored.cancelling,
                 sent: stored.sent,

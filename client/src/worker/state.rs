@@ -1,21 +1,23 @@
 //! What the worker owns, and its loop.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use strife_config::ClientSettings;
 use strife_proto::commit::{BankName, TransferId};
-use strife_proto::signing::{self, SigningKey};
+use strife_proto::signing::SigningKey;
 use strife_proto::v1;
+use strife_seams::Seams;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use super::calls::{Event, beat, fetch_history, log_in, watch_balances};
-use super::{Command, Problem, after};
+use super::{Command, Parts, Problem, after};
 use crate::api::{Api, ApiError, Session};
 use crate::device::SecretStore;
-use crate::outbox::{Outbox, OutboxStore};
+use crate::outbox::OutboxStore;
 use crate::sync::back_off;
 use crate::view::{Connection, Notice, NoticeKind, Profile, View};
 
@@ -30,8 +32,9 @@ const NOTICES_MAX: usize = 20;
 pub(super) struct Worker {
     pub settings: ClientSettings,
     pub api: Api,
-    pub outbox: Outbox,
+    pub outbox: Box<dyn OutboxStore>,
     pub secrets: Arc<dyn SecretStore>,
+    pub seams: Seams,
     pub session: Option<Session>,
     /// The session's device key.
     pub device: Option<Arc<SigningKey>>,
@@ -46,11 +49,11 @@ pub(super) struct Worker {
     pub notices: Vec<Notice>,
     pub next_notice: u64,
     /// When each waiting order is tried next, and why it waits.
-    pub waits: HashMap<TransferId, (Instant, String)>,
+    pub waits: BTreeMap<TransferId, (Instant, String)>,
     /// How often each order was asked about since it last got on.
-    pub tries: HashMap<TransferId, u32>,
+    pub tries: BTreeMap<TransferId, u32>,
     /// Orders that are on their way.
-    pub in_flight: HashMap<TransferId, tokio::task::AbortHandle>,
+    pub in_flight: BTreeMap<TransferId, tokio::task::AbortHandle>,
     pub events: mpsc::Sender<Event>,
     received: Option<mpsc::Receiver<Event>>,
     next_beat: Option<Instant>,
@@ -66,15 +69,14 @@ impl Worker {
         settings: ClientSettings,
         address: String,
         api: Api,
-        outbox: Outbox,
-        secrets: Arc<dyn SecretStore>,
+        Parts { outbox, secrets, seams }: Parts,
     ) -> (Self, watch::Receiver<View>) {
         let (events, received) = mpsc::channel(256);
         let profile = read_profile(&profile_path(&settings));
         let view = View {
             network: api.network().to_owned(),
             gateway: address.clone(),
-            connection: Connection::Reconnecting { attempt: 0, next_try: Instant::now() },
+            connection: Connection::Reconnecting { attempt: 0, next_try: Instant::now().into_std() },
             banks: Vec::new(),
             profile: profile.clone(),
             signed_in: false,
@@ -91,10 +93,11 @@ impl Worker {
             api,
             outbox,
             secrets,
+            seams,
             session: None,
             device: None,
             epoch: 0,
-            connection: Connection::Reconnecting { attempt: 0, next_try: Instant::now() },
+            connection: Connection::Reconnecting { attempt: 0, next_try: Instant::now().into_std() },
             banks: Vec::new(),
             profile,
             live: false,
@@ -102,9 +105,9 @@ impl Worker {
             movements_seen: 0,
             notices: Vec::new(),
             next_notice: 1,
-            waits: HashMap::new(),
-            tries: HashMap::new(),
-            in_flight: HashMap::new(),
+            waits: BTreeMap::new(),
+            tries: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             events,
             received: Some(received),
             next_beat: Some(Instant::now()),
@@ -128,6 +131,7 @@ impl Worker {
             self.show();
             let wake = self.next_wake();
             tokio::select! {
+                biased;
                 command = commands.recv() => match command {
                     Some(Command::Stop(done)) => {
                         drop(self);
@@ -150,7 +154,7 @@ impl Worker {
     }
 
     fn tell_trouble(&mut self) {
-        if let Some(trouble) = self.outbox.trouble.take() {
+        if let Some(trouble) = self.outbox.take_trouble() {
             self.notice(NoticeKind::Bad, trouble);
         }
     }
@@ -176,7 +180,7 @@ impl Worker {
         match command {
             Command::LogIn { bank, person, password, answer } => {
                 self.end_session();
-                let secrets = self.secrets.clone();
+                let secrets = (self.secrets.clone(), self.seams.work);
                 let (api, events) = (self.api.clone(), self.events.clone());
                 log_in(api, events, (bank, person, password), secrets, self.epoch, answer);
             }
@@ -212,7 +216,8 @@ impl Worker {
             }
             Command::SetOffline(false) => {
                 if self.connection == Connection::Offline {
-                    self.connection = Connection::Reconnecting { attempt: 0, next_try: Instant::now() };
+                    self.connection =
+                        Connection::Reconnecting { attempt: 0, next_try: Instant::now().into_std() };
                     self.next_beat = Some(Instant::now());
                 }
             }
@@ -302,8 +307,8 @@ impl Worker {
             Connection::Online { .. } => 1,
             Connection::Reconnecting { attempt, .. } => attempt + 1,
         };
-        let next_try = after(back_off(attempt, 500, RECONNECT_MS_MAX, jitter()));
-        self.connection = Connection::Reconnecting { attempt, next_try };
+        let next_try = after(back_off(attempt, 500, RECONNECT_MS_MAX, self.jitter()));
+        self.connection = Connection::Reconnecting { attempt, next_try: next_try.into_std() };
         self.next_beat = Some(next_try);
         self.stop_watching();
         // the next gateway of the list, if there are several
@@ -337,7 +342,7 @@ impl Worker {
         self.position = reply.position;
         if let Some(profile) = &mut self.profile {
             profile.accounts = reply.accounts.into_iter().map(Into::into).collect();
-            profile.as_of_ms = crate::now_ms();
+            profile.as_of_ms = self.seams.now_ms();
             write_profile(&profile_path(&self.settings), profile);
         }
         for movement in reply.movements {
@@ -360,7 +365,7 @@ impl Worker {
             _ => {
                 // the gateway or the bank behind it: ask the gateway, and try again in a while
                 self.watch_tries += 1;
-                let wait = back_off(self.watch_tries, 500, RECONNECT_MS_MAX, jitter());
+                let wait = back_off(self.watch_tries, 500, RECONNECT_MS_MAX, self.jitter());
                 self.next_watch = Some(after(wait));
                 self.beat_now();
             }
@@ -428,13 +433,18 @@ impl Worker {
         });
     }
 
+    /// Without randomness all clients of a network would come back at once; half of the wait is a fair default.
+    pub fn jitter(&self) -> u16 {
+        self.seams.random::<2>().map(u16::from_be_bytes).unwrap_or(u16::MAX / 2)
+    }
+
     /// The payer's bank of the profile.
     pub fn own_bank(&self) -> Option<BankName> {
         self.profile.as_ref().and_then(|profile| BankName::new(&profile.bank).ok())
     }
 
     /// Every stored order.
-    pub fn stored(&self) -> &std::collections::BTreeMap<TransferId, crate::outbox::Stored> {
+    pub fn stored(&self) -> &BTreeMap<TransferId, crate::outbox::Stored> {
         self.outbox.all()
     }
 }
@@ -445,14 +455,9 @@ impl Drop for Worker {
     }
 }
 
-/// Without randomness all clients of a network would come back at once; half of the wait is a fair default.
-pub(super) fn jitter() -> u16 {
-    signing::random::<2>().map(u16::from_be_bytes).unwrap_or(u16::MAX / 2)
-}
-
 async fn sleep_until(at: Option<Instant>) {
     match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
