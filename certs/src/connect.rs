@@ -15,11 +15,6 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use crate::identity::Identity;
 use crate::tls::{peer_of, server_name};
 
-/// HTTP/2 pings are sent this often, also while idle.
-const KEEPALIVE_MS: u64 = 2_000;
-/// A ping that is not answered in this time ends the connection.
-const KEEPALIVE_ANSWER_MS_MAX: u64 = 3_000;
-
 /// A channel that connects when it is first used, and again after a connection was lost. `accept` judges who
 /// is at the other end.
 pub fn channel(
@@ -31,6 +26,7 @@ pub fn channel(
     accept: impl Fn(&Identity) -> bool + Clone + Send + Sync + 'static,
 ) -> Channel {
     let address: Arc<str> = Arc::from(address);
+    let keepalive = dial.keepalive();
     let name = server_name(kind);
     let connector = tower::service_fn(move |_: Uri| {
         let (address, config, name, accept) = (address.clone(), config.clone(), name.clone(), accept.clone());
@@ -51,8 +47,8 @@ pub fn channel(
     // the address itself is the connector's; this one only names the authority of each request
     Endpoint::from_static("http://strife.internal")
         .connect_timeout(Duration::from_millis(connect_ms))
-        .http2_keep_alive_interval(Duration::from_millis(KEEPALIVE_MS))
-        .keep_alive_timeout(Duration::from_millis(KEEPALIVE_ANSWER_MS_MAX))
+        .http2_keep_alive_interval(keepalive.every)
+        .keep_alive_timeout(keepalive.answer_max)
         .keep_alive_while_idle(true)
         .connect_with_connector_lazy(connector)
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-pub use network::{BoxedIo, Dial, Io, Listen, Tcp, TcpPort};
+pub use network::{BoxedIo, Dial, Io, Keepalive, Listen, Tcp, TcpPort};
 pub use work::{Work, Worker};
 
 /// A clock.

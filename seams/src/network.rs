@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +24,27 @@ pub trait Dial: Send + Sync + Debug {
     /// # Errors
     /// What the system says.
     async fn dial(&self, address: &str) -> io::Result<BoxedIo>;
+
+    /// How a connection that has gone silent is found out.
+    fn keepalive(&self) -> Keepalive {
+        Keepalive::default()
+    }
+}
+
+/// How a connection that has gone silent is found out: without it, one that a partition cut stays wedged after
+/// the partition has healed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// HTTP/2 pings are sent this often, also while idle.
+    pub every: Duration,
+    /// A ping that is not answered in this time ends the connection.
+    pub answer_max: Duration,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(2), answer_max: Duration::from_secs(3) }
+    }
 }
 
 /// Takes connections.

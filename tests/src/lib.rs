@@ -1,9 +1,12 @@
-//! What the end-to-end tests share: a demo network of real processes, people who bank on it, and the books of
-//! its banks.
+//! What the end-to-end tests share: a demo network of real processes, people who bank on it, the books of its
+//! banks; the auditor and the named invariants; and the simulator.
 
 #![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
+pub mod auditor;
 pub mod books;
+pub mod invariants;
 pub mod network;
 pub mod people;
 pub mod raw;
+pub mod sim;

@@ -1,0 +1,321 @@
+//! The invariants of the design, I1 to I12, each a check by name over what the banks have written down and what
+//! the clients were told. The simulator, the tests on real processes and the kill points all call these.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use strife_bank::journal::JournalRead;
+use strife_bank::journal::reader::entries_of;
+use strife_bank::ledger::entry::LedgerAccount;
+use strife_bank::ledger::state::{Own, State};
+use strife_bank::ledger::{Entry, Kind, Overlay, apply};
+use strife_bank::open::replay;
+use strife_proto::commit::{BankName, Code, Key, OrderHash, Verdict};
+
+use crate::auditor::{Auditor, Ended};
+
+/// Batches read at a time.
+const BATCHES_PER_READ: usize = 512;
+
+/// What one bank has written down.
+#[derive(Debug)]
+pub struct Journal {
+    /// Every entry, in order.
+    pub entries: Vec<Entry>,
+    /// The state that they give.
+    pub state: State,
+    /// What was wrong on the way.
+    wrong: Vec<String>,
+}
+
+impl Journal {
+    /// Reads a journal, applying each entry and looking at the state after each batch.
+    ///
+    /// # Errors
+    /// It cannot be read, or does not fit itself.
+    pub fn read(reader: &dyn JournalRead, own: Own) -> Result<Self, String> {
+        let bank = own.bank.clone();
+        let mut journal = Self { entries: Vec::new(), state: State::new(own.clone()), wrong: Vec::new() };
+        let mut number = 0;
+        loop {
+            let batches = reader.batches_after(number, BATCHES_PER_READ).map_err(|e| e.to_string())?;
+            let Some(last) = batches.last() else { break };
+            number = last.number;
+            for batch in &batches {
+                let entries = entries_of(batch).map_err(|e| e.to_string())?;
+                let mut overlay = Overlay::over(&journal.state);
+                for entry in &entries {
+                    apply(&mut overlay, entry).map_err(|error| format!("{bank}: {error}"))?;
+                }
+                let changes = overlay.into_changes();
+                journal.state.merge(changes);
+                journal.look(&bank, number, &entries);
+                journal.entries.extend(entries);
+            }
+        }
+        // I10: once more from the beginning, with the chain
+        let mut again = State::new(own);
+        replay(reader, &mut again).map_err(|error| error.to_string())?;
+        let balances = |state: &State| strife_bank::service::admin::report(state);
+        if balances(&again) != balances(&journal.state) {
+            journal.wrong.push(format!("I10 at {bank}: a second replay gives another state"));
+        }
+        Ok(journal)
+    }
+
+    /// I1 and I8 after one batch, where it can have changed them.
+    fn look(&mut self, bank: &BankName, batch: u64, entries: &[Entry]) {
+        for entry in entries {
+            for leg in &entry.legs {
+                match &leg.account {
+                    LedgerAccount::Customer(number) => {
+                        let Some(account) = self.state.accounts.get(number) else { continue };
+                        if account.available() < account.floor {
+                            let text =
+                                format!("I8 at {bank}, batch {batch}: account {number} is below its floor");
+                            self.wrong.push(text);
+                        }
+                    }
+                    LedgerAccount::Settlement(..) | LedgerAccount::Internal(..) => {}
+                }
+            }
+            if let Kind::Promised { order, .. } = &entry.kind {
+                let of = (order.key().bank.clone(), order.order().amount.currency());
+                let Some(settlement) = self.state.settlements.get(&of) else { continue };
+                // what the other bank owes stands negative here
+                if settlement.promised.saturating_sub(settlement.posted) > settlement.cap {
+                    self.wrong.push(format!("I8 at {bank}, batch {batch}: the cap for {} is passed", of.0));
+                }
+            }
+        }
+        let unbalanced = entries
+            .iter()
+            .any(|entry| entry.legs.iter().map(|leg| i128::from(leg.minor_units)).sum::<i128>() != 0);
+        if unbalanced {
+            self.wrong.push(format!("I1 at {bank}, batch {batch}: an entry's legs do not sum to zero"));
+        }
+    }
+}
+
+type Id = (Key, OrderHash);
+
+/// What all banks have written down, and what the clients were told.
+#[derive(Debug)]
+pub struct Evidence<'a> {
+    /// By bank.
+    pub journals: BTreeMap<BankName, Journal>,
+    /// What the clients asked and were told.
+    pub auditor: &'a Auditor,
+    decided: BTreeMap<Key, (OrderHash, Verdict)>,
+    voids: BTreeSet<Id>,
+    promised: BTreeSet<Id>,
+    posted: BTreeMap<Id, usize>,
+    released: BTreeSet<Id>,
+    wrong: Vec<String>,
+}
+
+impl<'a> Evidence<'a> {
+    /// Gathers it, noting on the way what stands twice.
+    pub fn gather(journals: BTreeMap<BankName, Journal>, auditor: &'a Auditor) -> Self {
+        let mut evidence = Self {
+            journals: BTreeMap::new(),
+            auditor,
+            decided: BTreeMap::new(),
+            voids: BTreeSet::new(),
+            promised: BTreeSet::new(),
+            posted: BTreeMap::new(),
+            released: BTreeSet::new(),
+            wrong: Vec::new(),
+        };
+        for (bank, journal) in &journals {
+            for entry in &journal.entries {
+                evidence.note(bank, &entry.kind);
+            }
+        }
+        evidence.journals = journals;
+        evidence
+    }
+
+    fn note(&mut self, bank: &BankName, kind: &Kind) {
+        match kind {
+            Kind::Outcome(outcome) => {
+                let (key, hash) = (outcome.order.key().clone(), outcome.order.hash());
+                if self.decided.insert(key.clone(), (hash, outcome.verdict)).is_some() {
+                    self.wrong.push(format!("I4 at {bank}: a second outcome for {key}"));
+                }
+            }
+            Kind::Void { order, .. } => {
+                self.voids.insert((order.key().clone(), order.hash()));
+            }
+            Kind::Promised { order, .. } => {
+                let id = (order.key().clone(), order.hash());
+                if self.released.contains(&id) || self.posted.contains_key(&id) {
+                    self.wrong.push(format!("I7 at {bank}: {} is promised after its end", id.0));
+                }
+                if !self.promised.insert(id.clone()) {
+                    self.wrong.push(format!("I7 at {bank}: {} is promised twice", id.0));
+                }
+            }
+            Kind::Posted { order, .. } => {
+                let id = (order.key().clone(), order.hash());
+                if !self.promised.contains(&id) {
+                    self.wrong.push(format!("I3 at {bank}: {} is posted without a promise", id.0));
+                }
+                *self.posted.entry(id).or_default() += 1;
+            }
+            Kind::Released { order, .. } => {
+                self.released.insert((order.key().clone(), order.hash()));
+            }
+            Kind::PersonAdded { .. }
+            | Kind::DeviceAdded { .. }
+            | Kind::AccountOpened { .. }
+            | Kind::Cash { .. }
+            | Kind::CapSet { .. }
+            | Kind::Acknowledged { .. } => {}
+        }
+    }
+
+    /// Every invariant; `settled` if all are up, nothing new is asked for, and time enough has passed.
+    pub fn check(&self, settled: bool) -> Vec<String> {
+        let mut wrong = self.wrong.clone();
+        wrong.extend(self.journals.values().flat_map(|journal| journal.wrong.clone()));
+        wrong.extend(self.i1_conservation(settled));
+        wrong.extend(self.i2_agreement());
+        wrong.extend(self.i3_posted_rests_on_posted());
+        wrong.extend(self.i5_what_was_told_is_written());
+        wrong.extend(self.i6_one_order_for_a_key());
+        wrong.extend(self.i12_a_refusal_changed_nothing());
+        if settled {
+            wrong.extend(self.i9_nothing_is_left());
+        }
+        wrong
+    }
+
+    /// I1: each bank's balances sum to zero; with nothing in flight, settlement accounts mirror each other.
+    pub fn i1_conservation(&self, settled: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (bank, journal) in &self.journals {
+            for currency in journal.state.currencies() {
+                let sum = journal.state.sum(currency);
+                if sum != 0 {
+                    wrong.push(format!("I1 at {bank}: {currency} sums to {sum}"));
+                }
+            }
+            for ((other, currency), settlement) in &journal.state.settlements {
+                let mirror = self.journals.get(other).and_then(|other| {
+                    other.state.settlements.get(&(bank.clone(), *currency)).map(|mirror| mirror.posted)
+                });
+                if settled && mirror.unwrap_or(0) != -settlement.posted {
+                    wrong.push(format!(
+                        "I1: {bank} has {} with {other}, which has {mirror:?}",
+                        settlement.posted
+                    ));
+                }
+            }
+        }
+        wrong
+    }
+
+    /// I2: none is posted at one bank and released at the other. A void or conflict releases other bytes.
+    pub fn i2_agreement(&self) -> Vec<String> {
+        let posted = self.decided.iter().filter(|(_, (_, verdict))| *verdict == Verdict::Posted);
+        let released = posted.filter(|(key, (hash, _))| self.released.contains(&((*key).clone(), *hash)));
+        released
+            .map(|(key, _)| format!("I2: {key} is posted at one bank and released at the other"))
+            .collect()
+    }
+
+    /// I3: a payee's posting implies the payer's durable `posted` for the same bytes. (That a promise was there
+    /// before is seen while the entries are read.)
+    pub fn i3_posted_rests_on_posted(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for ((key, hash), count) in &self.posted {
+            if self.decided.get(key) != Some(&(*hash, Verdict::Posted)) {
+                wrong.push(format!("I3: {key} is posted to the payee and not by the payer's bank"));
+            }
+            if *count > 1 {
+                wrong.push(format!("I7: {key} is posted to the payee {count} times"));
+            }
+        }
+        wrong
+    }
+
+    /// I5, I4, I11: an end that a client was told stands in the payer's bank's journal, as it was told.
+    pub fn i5_what_was_told_is_written(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, audited) in self.auditor.orders() {
+            let Some((_, ended)) = audited.ended else { continue };
+            let outcome = self.decided.get(&id.0).filter(|(hash, _)| *hash == id.1).map(|(_, v)| *v);
+            let stands = match ended {
+                Ended::Posted => outcome == Some(Verdict::Posted),
+                Ended::Declined(code) => outcome == Some(Verdict::Declined(code)),
+                Ended::Void => self.voids.contains(id),
+                Ended::Conflict => outcome.is_none() && self.decided.contains_key(&id.0),
+            };
+            if !stands {
+                wrong.push(format!("I5: {} was told to be {ended:?}; {outcome:?} is written", id.0));
+            }
+            let cancelled = outcome == Some(Verdict::Declined(Code::Cancelled));
+            if cancelled && audited.cancel_asked.is_none() {
+                wrong.push(format!("I11: {} is cancelled, and nobody had asked for it", id.0));
+            }
+        }
+        wrong
+    }
+
+    /// I6: a decided key is decided for bytes that somebody asked for, void bytes never post.
+    pub fn i6_one_order_for_a_key(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (key, (hash, verdict)) in &self.decided {
+            let id = (key.clone(), *hash);
+            if *verdict == Verdict::Posted && self.voids.contains(&id) {
+                wrong.push(format!("I6: {key} is void and posted"));
+            }
+            if !self.auditor.orders().contains_key(&id) {
+                wrong.push(format!("I6: {key} is decided for bytes that nobody sent"));
+            }
+        }
+        wrong
+    }
+
+    /// I9: no promise and no money in flight remains.
+    pub fn i9_nothing_is_left(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (bank, journal) in &self.journals {
+            for (key, _) in journal.state.promises.keys() {
+                wrong.push(format!("I9 at {bank}: a promise for {key} remains"));
+            }
+            for (key, known) in &journal.state.payers {
+                if known.payer.is_owed() {
+                    wrong.push(format!("I9 at {bank}: the outcome of {key} is still owed"));
+                }
+            }
+        }
+        for (key, (hash, verdict)) in &self.decided {
+            let interbank = self
+                .auditor
+                .orders()
+                .get(&(key.clone(), *hash))
+                .is_some_and(|audited| audited.order.is_interbank());
+            if interbank && *verdict == Verdict::Posted && !self.posted.contains_key(&(key.clone(), *hash)) {
+                wrong.push(format!("I9: {key} is posted and its money never came to the payee's bank"));
+            }
+        }
+        wrong
+    }
+
+    /// I12: an order that was only ever refused at doors, and never sent otherwise, has no outcome.
+    pub fn i12_a_refusal_changed_nothing(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, audited) in self.auditor.orders() {
+            let decided = self.decided.get(&id.0).is_some_and(|(hash, _)| *hash == id.1);
+            let refused = REFUSED_UNREAD.iter().any(|name| audited.refusals.contains(name));
+            if refused && decided {
+                wrong.push(format!("I12: {} was refused as {:?} and is decided", id.0, audited.refusals));
+            }
+        }
+        wrong
+    }
+}
+
+/// Refusals that are about the bytes themselves, so that no other try of the same bytes can be taken.
+const REFUSED_UNREAD: [&str; 4] = ["MALFORMED", "WRONG_NETWORK", "UNKNOWN_VERSION", "NOT_PAYERS_BANK"];

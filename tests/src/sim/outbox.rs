@@ -1,0 +1,84 @@
+//! An outbox that can lose power, and whose every change the auditor sees.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use strife_client::TransferId;
+use strife_client::outbox::{OutboxError, OutboxStore, State, Stored};
+
+use super::record::Recorder;
+use crate::auditor::{Ended, Nature};
+
+/// The disk under an outbox. Clones are the same disk; it outlives the client's process.
+#[derive(Clone, Debug, Default)]
+pub struct OutboxDisk(Arc<Mutex<BTreeMap<TransferId, Stored>>>);
+
+impl OutboxDisk {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TransferId, Stored>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is durable.
+    pub fn orders(&self) -> BTreeMap<TransferId, Stored> {
+        self.lock().clone()
+    }
+}
+
+/// An outbox over such a disk.
+#[derive(Debug)]
+pub struct SimOutbox {
+    disk: OutboxDisk,
+    orders: BTreeMap<TransferId, Stored>,
+    recorder: Recorder,
+}
+
+impl SimOutbox {
+    /// Opens it: what is durable is there.
+    pub fn open(disk: &OutboxDisk, recorder: Recorder) -> Self {
+        Self { disk: disk.clone(), orders: disk.orders(), recorder }
+    }
+}
+
+#[tonic::async_trait]
+impl OutboxStore for SimOutbox {
+    async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError> {
+        // a sync takes its time, and the power may go in it
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        self.disk.lock().insert(id, stored.clone());
+        self.orders.insert(id, stored.clone());
+        let Ok(order) = stored.order() else { return Ok(()) };
+        if stored.sent {
+            self.recorder.asks(&order, Nature::default());
+        }
+        if stored.cancelling {
+            self.recorder.asks_cancel(&order, Nature::default());
+        }
+        let (ended, credit) = match &stored.state {
+            State::Posted { credit } => (Ended::Posted, *credit),
+            State::Declined(_) => match stored.declined() {
+                Some(code) => (Ended::Declined(code), Default::default()),
+                None => return Ok(()),
+            },
+            State::Conflict => (Ended::Conflict, Default::default()),
+            State::Void => (Ended::Void, Default::default()),
+            State::Open | State::Withdrawn | State::Parked(_) => return Ok(()),
+        };
+        self.recorder.hears_end(&order, ended, credit);
+        Ok(())
+    }
+
+    async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError> {
+        self.disk.lock().remove(&id);
+        self.orders.remove(&id);
+        Ok(())
+    }
+
+    fn all(&self) -> &BTreeMap<TransferId, Stored> {
+        &self.orders
+    }
+
+    fn take_trouble(&mut self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,113 @@
+//! What happened, in order: for the auditor, and as the trace that must be the same for the same seed.
+
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use strife_client::api::{ApiError, Known};
+use strife_client::outbox::Credit;
+use strife_proto::commit::BankName;
+use strife_proto::domain::ReceivedOrder;
+use strife_proto::signing::sha256;
+use strife_proto::v1;
+
+use super::seams::{BEGINS_AT_MS, MachineClock};
+use crate::auditor::{Auditor, Ended, Nature};
+use strife_seams::Clock;
+
+#[derive(Debug)]
+struct Inside {
+    auditor: Auditor,
+    digest: [u8; 32],
+    lines: u64,
+    /// The lines themselves, where somebody wants to read them.
+    text: Option<String>,
+}
+
+/// Records everything. Clones record the same.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    inside: Arc<Mutex<Inside>>,
+    clock: MachineClock,
+}
+
+impl Recorder {
+    /// Begins with an auditor; `verbose` keeps the lines.
+    pub fn new(auditor: Auditor, clock: MachineClock, verbose: bool) -> Self {
+        let text = verbose.then(String::new);
+        let inside = Inside { auditor, digest: [0; 32], lines: 0, text };
+        Self { inside: Arc::new(Mutex::new(inside)), clock }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a line to the trace.
+    pub fn note(&self, what: &str) {
+        let at_ms = self.clock.now_ms() - BEGINS_AT_MS;
+        let mut inside = self.lock();
+        let line = format!("{at_ms:>7} {what}\n");
+        inside.digest = sha256(&[inside.digest.as_slice(), line.as_bytes()].concat());
+        inside.lines += 1;
+        if let Some(text) = &mut inside.text {
+            let _ = text.write_str(&line);
+        }
+    }
+
+    /// Digest and length of the trace so far, and its lines if they were kept.
+    pub fn trace(&self) -> ([u8; 32], u64, Option<String>) {
+        let inside = self.lock();
+        (inside.digest, inside.lines, inside.text.clone())
+    }
+
+    /// What the auditor knows.
+    pub fn auditor(&self) -> Auditor {
+        self.lock().auditor.clone()
+    }
+
+    /// Looks at what the auditor knows without copying it.
+    pub fn with<T>(&self, look: impl FnOnce(&Auditor) -> T) -> T {
+        look(&self.lock().auditor)
+    }
+
+    /// As [`Auditor::asks`].
+    pub fn asks(&self, order: &ReceivedOrder, nature: Nature) {
+        self.note(&format!("asks {} {:?}", order.key(), order.hash()));
+        self.lock().auditor.asks(order, nature);
+    }
+
+    /// As [`Auditor::asks_cancel`].
+    pub fn asks_cancel(&self, order: &ReceivedOrder, nature: Nature) {
+        self.note(&format!("asks to cancel {} {:?}", order.key(), order.hash()));
+        self.lock().auditor.asks_cancel(order, nature);
+    }
+
+    /// As [`Auditor::hears`].
+    pub fn hears(&self, order: &ReceivedOrder, reply: &Result<Known, ApiError>) {
+        let told = match reply {
+            Ok(Known::Ended { statement, credit }) => format!("{:?} {credit:?}", statement.word),
+            Ok(other) => format!("{other:?}"),
+            Err(error) => format!("{error:?}"),
+        };
+        self.note(&format!("hears {} {:?}: {told}", order.key(), order.hash()));
+        self.lock().auditor.hears(order, reply);
+    }
+
+    /// As [`Auditor::hears_end`].
+    pub fn hears_end(&self, order: &ReceivedOrder, ended: Ended, credit: Credit) {
+        self.note(&format!("outbox: {} ended {ended:?} {credit:?}", order.key()));
+        self.lock().auditor.hears_end(order, ended, credit);
+    }
+
+    /// As [`Auditor::begins_reading`].
+    pub fn begins_reading(&self) -> u64 {
+        self.lock().auditor.begins_reading()
+    }
+
+    /// As [`Auditor::reads`].
+    pub fn reads(&self, asked: u64, bank: &BankName, accounts: &[v1::Account]) {
+        let shown: Vec<String> = accounts.iter().map(|a| format!("{}={}", a.number, a.posted)).collect();
+        self.note(&format!("reads {bank} {}", shown.join(" ")));
+        self.lock().auditor.reads(asked, bank, accounts);
+    }
+}

@@ -1,0 +1,470 @@
+//! One simulation, from its seed to its verdict.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use strife_bank::ledger::state::Own;
+use strife_bank::passwords::Cost;
+use strife_bank::run::Outside;
+use strife_bank::{Listeners, journal::OpenStore};
+use strife_daemon::lifecycle::Stop;
+use strife_proto::commit::BankName;
+use turmoil::Sim;
+
+use super::disk::{Disk, Image};
+use super::faults::{Fault, PEOPLE, Plan, TELLER, plan};
+use super::fixture::{BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, fixture};
+use super::people::{self, Workload};
+use super::record::Recorder;
+use super::seams::{BEGINS_AT_MS, MachineClock, SimPort, seams};
+use super::teller::{self, Teller};
+use crate::auditor::{Auditor, Judged};
+use crate::invariants::{Evidence, Journal};
+
+/// How far each step moves time, in milliseconds.
+const TICK_MS: u64 = 5;
+/// How long things go wrong, in simulated milliseconds.
+const FAULTS_MS: u64 = 6_000;
+/// How long everything may take to come to its end after that.
+const CALM_MS_MAX: u64 = 60_000;
+/// Orders of each person who uses the API.
+const ORDERS_EACH: usize = 34;
+/// Orders of the person at the production client.
+const TELLER_ORDERS: usize = 14;
+/// A run with fewer orders, faults or posted transfers than this shows nothing.
+const ORDERS_MIN: usize = 200;
+const FAULTS_MIN: usize = 20;
+const POSTED_MIN: usize = 60;
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Keep the trace's lines.
+    pub verbose: bool,
+}
+
+/// What a simulation came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// What the auditor judged.
+    pub judged: Judged,
+    /// Faults.
+    pub faults: usize,
+    /// Crashes, those that a failed sync led to included.
+    pub crashes: usize,
+    /// Journal entries.
+    pub entries: usize,
+    /// Syncs of the banks' disks.
+    pub syncs: u64,
+    /// Simulated milliseconds.
+    pub simulated_ms: u64,
+    /// Digest of the trace.
+    pub digest: [u8; 32],
+    /// Lines of the trace.
+    pub lines: u64,
+    /// The trace, if it was kept.
+    pub trace: Option<String>,
+}
+
+/// Why a simulation failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed that repeats it.
+    pub seed: u64,
+    /// What was wrong.
+    pub wrong: Vec<String>,
+    /// What it came to until then.
+    pub counts: Counts,
+}
+
+/// A simulated machine, from outside.
+#[derive(Clone, Debug)]
+struct Machine {
+    clock: MachineClock,
+    starts: Arc<AtomicU64>,
+    /// Its process has ended by itself.
+    ended: Arc<AtomicBool>,
+    seed: u64,
+}
+
+struct World<'a> {
+    sim: Sim<'a>,
+    true_ms: Arc<AtomicI64>,
+    machines: BTreeMap<String, Machine>,
+    disks: BTreeMap<String, Disk>,
+    dir: PathBuf,
+    recorder: Recorder,
+    random: SmallRng,
+    crashes: usize,
+    down: BTreeSet<String>,
+    restarts: Vec<(u64, String)>,
+}
+
+/// Simulates one seed.
+///
+/// # Errors
+/// [`Failure`], with the seed that repeats it.
+pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
+    let dir = tempfile::Builder::new().prefix("strife-sim-").tempdir_in(scratch()).unwrap();
+    let mut random = SmallRng::seed_from_u64(run.seed);
+    let count = if run.seed % 2 == 0 { 2 } else { 3 };
+    let banks: Vec<String> = BANKS[..count].iter().map(|name| (*name).to_owned()).collect();
+    let true_ms = Arc::new(AtomicI64::new(BEGINS_AT_MS));
+    let recorder = {
+        let mut auditor = Auditor::default();
+        for person in &fixture().people {
+            auditor.account(&person.bank, person.account, &person.login, OPENING);
+        }
+        Recorder::new(auditor, MachineClock::new(true_ms.clone()), run.verbose)
+    };
+    let mut everybody: Vec<_> =
+        fixture().people.iter().filter(|p| banks.iter().any(|b| b == p.bank.as_str())).cloned().collect();
+    let at_the_client = everybody.remove(random.random_range(0..PEOPLE_PER_BANK));
+    let workload =
+        Arc::new(Workload::new(everybody, ORDERS_EACH * 6 / (3 * count), recorder.clone(), random.random()));
+    let teller = Arc::new(Teller::new(
+        at_the_client,
+        TELLER_ORDERS,
+        workload.clone(),
+        dir.path().join(TELLER),
+        random.random(),
+    ));
+    let plan = plan(&mut random, &banks, FAULTS_MS);
+    let sim = turmoil::Builder::new()
+        .rng_seed(random.random())
+        .tick_duration(Duration::from_millis(TICK_MS))
+        .simulation_duration(Duration::from_secs(3600))
+        .min_message_latency(Duration::from_millis(1))
+        .max_message_latency(Duration::from_millis(20))
+        .tcp_capacity(4096)
+        .enable_random_order()
+        .build();
+    let mut world = World {
+        sim,
+        true_ms,
+        machines: BTreeMap::new(),
+        disks: BTreeMap::new(),
+        dir: dir.path().to_owned(),
+        recorder,
+        random,
+        crashes: 0,
+        down: BTreeSet::new(),
+        restarts: Vec::new(),
+    };
+    world.furnish(&banks, &workload, &teller);
+    world.live(&plan, &workload, &teller).map_err(|wrong| world.fails(run.seed, wrong, &plan))?;
+    let counts = world.counts(&plan);
+    let wrong = world.judge(&teller, &counts);
+    if wrong.is_empty() { Ok(counts) } else { Err(world.fails(run.seed, wrong, &plan)) }
+}
+
+/// Where projections are: in memory, where the machine has such a place.
+fn scratch() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() }
+}
+
+impl World<'_> {
+    fn machine(&mut self, name: &str) -> Machine {
+        let machine = Machine {
+            clock: MachineClock::new(self.true_ms.clone()),
+            starts: Arc::default(),
+            ended: Arc::default(),
+            seed: self.random.random(),
+        };
+        self.machines.insert(name.to_owned(), machine.clone());
+        machine
+    }
+
+    fn furnish(&mut self, banks: &[String], workload: &Arc<Workload>, teller: &Arc<Teller>) {
+        for name in banks {
+            let bank = BankName::new(name).unwrap();
+            let disk = Disk::holding(fixture().images[&bank].clone());
+            self.disks.insert(name.clone(), disk.clone());
+            let machine = self.machine(name);
+            let data_dir = self.dir.join(name);
+            let recorder = self.recorder.clone();
+            self.sim.host(name.as_str(), move || {
+                run_bank(bank.clone(), disk.clone(), machine.clone(), data_dir.clone(), recorder.clone())
+            });
+        }
+        for name in GATEWAYS {
+            let machine = self.machine(name);
+            let banks = banks.to_vec();
+            let recorder = self.recorder.clone();
+            self.sim.host(name, move || run_gateway(name, banks.clone(), machine.clone(), recorder.clone()));
+        }
+        let machine = self.machine(PEOPLE);
+        let paying = workload.clone();
+        self.sim.host(PEOPLE, move || {
+            let (machine, workload) = (machine.clone(), paying.clone());
+            async move {
+                people::live(workload, machine.seams()).await;
+                Ok(())
+            }
+        });
+        let machine = self.machine(TELLER);
+        let teller = teller.clone();
+        self.sim.host(TELLER, move || {
+            let (machine, teller) = (machine.clone(), teller.clone());
+            async move {
+                teller::live(teller, machine.seams()).await;
+                Ok(())
+            }
+        });
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.true_ms.load(Ordering::Relaxed) - BEGINS_AT_MS).unwrap_or(0)
+    }
+
+    /// The fault phase, then the calm phase.
+    fn live(
+        &mut self,
+        plan: &Plan,
+        workload: &Arc<Workload>,
+        teller: &Arc<Teller>,
+    ) -> Result<(), Vec<String>> {
+        let mut plan = plan.iter().peekable();
+        let mut calm_since = None;
+        loop {
+            let now_ms = self.now_ms();
+            while let Some((_, fault)) = plan.next_if(|(at, _)| *at <= now_ms) {
+                self.apply(fault);
+            }
+            self.restart_what_ended(now_ms);
+            if calm_since.is_none() && plan.peek().is_none() && now_ms >= FAULTS_MS {
+                self.make_calm();
+                workload.calm.store(true, Ordering::Relaxed);
+                calm_since = Some(now_ms);
+            }
+            self.sim.step().map_err(|error| vec![format!("the simulation itself failed: {error}")])?;
+            self.true_ms.fetch_add(TICK_MS.cast_signed(), Ordering::Relaxed);
+            let Some(since) = calm_since else { continue };
+            let done = workload.done.load(Ordering::Relaxed) && teller.done.load(Ordering::Relaxed);
+            // promises of orders that nobody insists on end by the resolver
+            if done && now_ms.is_multiple_of(500) && self.is_settled() {
+                return Ok(());
+            }
+            if now_ms > since + CALM_MS_MAX {
+                return Ok(());
+            }
+        }
+    }
+
+    fn apply(&mut self, fault: &Fault) {
+        self.recorder.note(&format!("fault {fault:?}"));
+        match fault {
+            Fault::Crash { machine, keeps_unsynced, loses_projections } => {
+                self.crash(machine, *keeps_unsynced, *loses_projections);
+            }
+            Fault::Start(machine) => self.start(machine),
+            Fault::Cut(a, b) => self.sim.partition(a.as_str(), b.as_str()),
+            Fault::CutOneWay(a, b) => self.sim.partition_oneway(a.as_str(), b.as_str()),
+            Fault::Heal(a, b) => self.sim.repair(a.as_str(), b.as_str()),
+            Fault::Hold(a, b) => self.sim.hold(a.as_str(), b.as_str()),
+            Fault::Release(a, b) => self.sim.release(a.as_str(), b.as_str()),
+            Fault::Clock(machine, off_ms) => self.machines[machine].clock.set_off(*off_ms),
+            Fault::SlowDisk(bank, slow_ms) => self.disks[bank].trouble(|trouble| trouble.slow_ms = *slow_ms),
+            Fault::FullDisk(bank, full) => self.disks[bank].trouble(|trouble| trouble.full = *full),
+            Fault::SyncFails(bank) => self.disks[bank].trouble(|trouble| trouble.sync_fails = true),
+        }
+    }
+
+    fn crash(&mut self, machine: &str, keeps_unsynced: bool, loses_projections: bool) {
+        if !self.down.insert(machine.to_owned()) {
+            return;
+        }
+        self.crashes += 1;
+        self.sim.crash(machine);
+        if let Some(disk) = self.disks.get(machine) {
+            disk.lose_power(keeps_unsynced);
+            if loses_projections {
+                // gone with what the system had not written
+                let _ = std::fs::remove_dir_all(self.dir.join(machine));
+            }
+        }
+    }
+
+    fn start(&mut self, machine: &str) {
+        if self.down.remove(machine) {
+            self.sim.bounce(machine);
+        }
+    }
+
+    /// A process that ended by itself is started again, as a service manager would.
+    fn restart_what_ended(&mut self, now_ms: u64) {
+        let ended: Vec<String> = self
+            .machines
+            .iter()
+            .filter(|(_, machine)| machine.ended.swap(false, Ordering::Relaxed))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in ended {
+            self.recorder.note(&format!("{name} has ended"));
+            let keeps_unsynced = self.random.random();
+            self.crash(&name, keeps_unsynced, false);
+            self.restarts.push((now_ms + 300, name));
+        }
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.restarts).into_iter().partition(|(at, _)| *at <= now_ms);
+        self.restarts = later;
+        for (_, name) in due {
+            self.start(&name);
+        }
+    }
+
+    /// Everything works again.
+    fn make_calm(&mut self) {
+        self.recorder.note("calm");
+        let names: Vec<String> = self.machines.keys().cloned().collect();
+        for (at, one) in names.iter().enumerate() {
+            for other in &names[at + 1..] {
+                self.sim.release(one.as_str(), other.as_str());
+                self.sim.repair(one.as_str(), other.as_str());
+            }
+        }
+        for machine in self.machines.values() {
+            machine.clock.set_off(0);
+        }
+        for disk in self.disks.values() {
+            disk.trouble(|trouble| *trouble = Default::default());
+        }
+        for name in std::mem::take(&mut self.down) {
+            self.sim.bounce(name.as_str());
+        }
+    }
+
+    fn journals(&self) -> Result<BTreeMap<BankName, Journal>, String> {
+        let journals = self.disks.iter().map(|(name, disk)| {
+            let bank = BankName::new(name).map_err(|error| error.to_string())?;
+            let own = Own { bank: bank.clone(), network: NETWORK.to_owned() };
+            let reader = disk.reader(&self.dir).map_err(|error| error.to_string())?;
+            Ok((bank, Journal::read(reader.as_ref(), own)?))
+        });
+        journals.collect()
+    }
+
+    fn is_settled(&self) -> bool {
+        let auditor = Auditor::default();
+        self.journals()
+            .is_ok_and(|journals| Evidence::gather(journals, &auditor).i9_nothing_is_left().is_empty())
+    }
+
+    fn counts(&self, plan: &Plan) -> Counts {
+        let (digest, lines, trace) = self.recorder.trace();
+        let images: Vec<Image> = self.disks.values().map(Disk::image).collect();
+        let entries: u64 = images.iter().flat_map(|image| &image.batches).map(|batch| batch.count).sum();
+        Counts {
+            judged: self.recorder.with(|auditor| auditor.judge().0),
+            faults: plan.iter().filter(|(_, fault)| fault.is_bad()).count(),
+            crashes: self.crashes,
+            entries: usize::try_from(entries).unwrap_or(usize::MAX),
+            syncs: self.disks.values().map(Disk::syncs).sum(),
+            simulated_ms: self.now_ms(),
+            digest,
+            lines,
+            trace,
+        }
+    }
+
+    fn judge(&self, teller: &Teller, counts: &Counts) -> Vec<String> {
+        let auditor = self.recorder.auditor();
+        let (judged, mut wrong) = auditor.judge();
+        match self.journals() {
+            Err(error) => wrong.push(error),
+            Ok(journals) => {
+                for (bank, journal) in &journals {
+                    let report = strife_bank::service::admin::report(&journal.state);
+                    wrong.extend(auditor.compare(bank, &report));
+                }
+                wrong.extend(Evidence::gather(journals, &auditor).check(true));
+            }
+        }
+        wrong.extend(teller.lost().into_iter().map(|id| format!("I5: {id} was queued and is lost")));
+        if judged.orders < ORDERS_MIN || counts.faults < FAULTS_MIN || judged.posted < POSTED_MIN {
+            wrong.push(format!("too little happened to show anything: {judged:?}, {} faults", counts.faults));
+        }
+        wrong
+    }
+
+    fn fails(&self, seed: u64, wrong: Vec<String>, plan: &Plan) -> Box<Failure> {
+        Box::new(Failure { seed, wrong, counts: self.counts(plan) })
+    }
+}
+
+impl Machine {
+    /// What this start of the machine gives its process.
+    fn seams(&self) -> strife_seams::Seams {
+        let start = self.starts.fetch_add(1, Ordering::Relaxed);
+        seams(self.clock.clone(), self.seed.wrapping_add(start))
+    }
+}
+
+async fn run_bank(
+    bank: BankName,
+    disk: Disk,
+    machine: Machine,
+    data_dir: PathBuf,
+    recorder: Recorder,
+) -> turmoil::Result {
+    let mut settings = fixture().banks[&bank].clone();
+    settings.data_dir = data_dir;
+    let outside = Outside { seams: machine.seams(), stores: Arc::new(disk), password_cost: Cost::Simulated };
+    let listeners = Listeners {
+        gateways: SimPort::bind(BANK_PORTS.0).await?,
+        operators: SimPort::bind(BANK_PORTS.1).await?,
+    };
+    let (_ask, stop) = Stop::new();
+    let result = strife_bank::run(settings, listeners, outside, stop, || {}).await;
+    recorder.note(&format!("{bank} ended: {result:?}"));
+    machine.ended.store(true, Ordering::Relaxed);
+    std::future::pending::<()>().await;
+    Ok(())
+}
+
+async fn run_gateway(
+    name: &'static str,
+    banks: Vec<String>,
+    machine: Machine,
+    recorder: Recorder,
+) -> turmoil::Result {
+    let mut settings = fixture().gateways[name].clone();
+    settings.banks.retain(|bank, _| banks.contains(bank));
+    let listener = SimPort::bind(GATEWAY_PORT).await?;
+    let (_ask, stop) = Stop::new();
+    let result = strife_gateway::run(settings, listener, machine.seams(), stop, || {}).await;
+    recorder.note(&format!("{name} ended: {result:?}"));
+    machine.ended.store(true, Ordering::Relaxed);
+    std::future::pending::<()>().await;
+    Ok(())
+}
+
+/// Seeds that several threads take in turn, until one fails or none is left.
+#[derive(Debug)]
+pub struct Seeds(Mutex<std::ops::Range<u64>>);
+
+impl Seeds {
+    /// These.
+    pub fn new(seeds: std::ops::Range<u64>) -> Self {
+        Self(Mutex::new(seeds))
+    }
+
+    /// The next one.
+    pub fn take(&self) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+
+    /// No more are given out.
+    pub fn stop(&self) {
+        let mut seeds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seeds.start = seeds.end;
+    }
+}
