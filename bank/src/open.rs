@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use strife_faults::{Bug, planted};
 use strife_proto::domain::LoginName;
 
 use crate::journal::reader::{JournalRead, ReadError, entries_of};
@@ -152,6 +153,10 @@ pub fn replay(reader: &dyn JournalRead, state: &mut State) -> Result<Chain, Fold
         }
         state.payers.retain(|_, known| known.payer.is_owed());
         state.voids.clear();
+    }
+    if planted(Bug::PromiseForgotten) {
+        state.promises.clear();
+        state.promise_counts.clear();
     }
     Ok(chain)
 }

@@ -202,7 +202,9 @@ impl Writer {
             now_ms: self.clock.now_ms(),
             news: News::default(),
         };
-        let evicted = eviction.evict(&mut batch.overlay, *self.projected.borrow());
+        let early = planted(Bug::OutcomeEvictedEarly);
+        let projected = if early { u64::MAX } else { *self.projected.borrow() };
+        let evicted = eviction.evict(&mut batch.overlay, projected);
         let mut loaded = evict::Loaded::default();
         let mut answers = Vec::with_capacity(commands.len());
         for command in commands {

@@ -61,9 +61,9 @@ bugs! {
     VoteNotVerified = "vote-not-verified";
     /// `bank`: an outcome leaves memory before its projection has it.
     OutcomeEvictedEarly = "outcome-evicted-early";
-    /// `bank`: each command of a batch sees the balances from before the batch.
+    /// `bank`: a payment is taken whatever the account holds.
     FloorNotChecked = "floor-not-checked";
-    /// `client`: an order that was not answered is made anew with another id.
+    /// `client`: an order that was sent before is made anew with another id.
     NewIdOnRetry = "new-id-on-retry";
     /// `client`: "queued" is said before the outbox is on the disk.
     QueuedBeforeSync = "queued-before-sync";

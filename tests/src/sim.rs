@@ -8,6 +8,7 @@
 mod disk;
 mod faults;
 mod fixture;
+mod hostile;
 mod outbox;
 mod people;
 mod record;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use strife_faults::{Bug, planted};
 use strife_proto::Refusal;
 use strife_proto::commit::payee::{self, Payee};
 use strife_proto::commit::payer::{self, Ballot, Payer};
@@ -269,7 +270,9 @@ impl Writer {
             (None, None) => Payee::Unknown,
         };
         let (placement, number) = rules::placement(&batch.overlay, order.order(), promised);
-        let event = if post { payee::Event::Post { placement } } else { payee::Event::Release };
+        let expired = planted(Bug::PromiseExpires)
+            && batch.overlay.promises.get(&both).is_some_and(|promise| batch.now_ms - promise.at_ms > 500);
+        let event = if post && !expired { payee::Event::Post { placement } } else { payee::Event::Release };
         let mut answer = Answer::Unavailable;
         for effect in machine.handle(event) {
             match effect {

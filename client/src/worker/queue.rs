@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use strife_faults::{Bug, planted};
 use strife_proto::Refusal;
 use strife_proto::commit::{BankName, Code, Key, TransferId};
 use strife_proto::domain::{MEMO_CHARS_MAX, Order, PayeeAccount, ReceivedOrder, clean_text};
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use super::calls::{OrderCall, send};
 use super::state::Worker;
-use super::{Payment, Problem, after};
+use super::{Answer, Payment, Problem, after};
 use crate::api::{ApiError, Known};
 use crate::device::load_device_key;
 use crate::outbox::{Credit, State, Stored};
@@ -25,8 +26,23 @@ const MADE_SIGNED_OUT: &str = "MADE_SIGNED_OUT";
 const IN_FLIGHT_MAX: usize = 16;
 
 impl Worker {
-    /// Makes, signs and queues an order: on the disk when this returns.
-    pub(super) async fn pay(&mut self, payment: Payment) -> Result<TransferId, Problem> {
+    /// Makes, signs and queues an order: on the disk before the answer.
+    pub(super) async fn pay(&mut self, payment: Payment, answer: Answer<TransferId>) {
+        let (id, stored) = match self.make(payment).await {
+            Ok(made) => made,
+            // a screen that has gone does not need the answer
+            Err(problem) => return drop(answer.send(Err(problem))),
+        };
+        if planted(Bug::QueuedBeforeSync) {
+            drop(answer.send(Ok(id)));
+            return drop(self.outbox.put(id, &stored).await);
+        }
+        let kept = self.outbox.put(id, &stored).await;
+        drop(answer.send(kept.map(|()| id).map_err(Into::into)));
+    }
+
+    /// Makes and signs an order.
+    async fn make(&self, payment: Payment) -> Result<(TransferId, Stored), Problem> {
         let profile = self.profile.clone().ok_or(Problem::SignedOut)?;
         let bank = self.own_bank().ok_or(Problem::SignedOut)?;
         clean_text(&payment.memo, MEMO_CHARS_MAX)?;
@@ -62,8 +78,7 @@ impl Worker {
         if profile.signed_out {
             stored.state = State::Parked(MADE_SIGNED_OUT.to_owned());
         }
-        self.outbox.put(id, &stored).await?;
-        Ok(id)
+        Ok((id, stored))
     }
 
     /// The key that the bank has registered for this person: the session's, or offline the kept one.
@@ -143,12 +158,19 @@ impl Worker {
 
     async fn send_one(&mut self, id: TransferId, drill: Option<Action>) -> Result<(), Problem> {
         let Some(mut stored) = self.stored().get(&id).cloned() else { return Ok(()) };
-        let order = stored.order()?;
+        let mut order = stored.order()?;
         let Some(action) = drill.or_else(|| next_action(&stored, order.order().is_interbank())) else {
             return Ok(());
         };
         let session = self.session.clone().ok_or(Problem::SignedOut)?;
         let device = self.device.clone().ok_or(Problem::SignedOut)?;
+        let mut signature = stored.signature();
+        if planted(Bug::NewIdOnRetry) && stored.sent {
+            let id = TransferId(self.seams.new_id().map_err(|_| Refusal::Busy)?);
+            let key = Key { id, ..order.key().clone() };
+            order = ReceivedOrder::decode(Order { key, ..order.order().clone() }.encode())?;
+            signature = device.sign(Tag::Order, order.bytes());
+        }
         if matches!(action, Action::Submit { .. }) && drill.is_none() {
             stored.attempts += 1;
             // on the disk before the first byte leaves: from then on only the payer's bank ends it
@@ -157,14 +179,7 @@ impl Worker {
         }
         self.waits.remove(&id);
         *self.tries.entry(id).or_default() += 1;
-        let call = OrderCall {
-            api: self.api.clone(),
-            session,
-            signature: stored.signature(),
-            order,
-            device,
-            epoch: self.epoch,
-        };
+        let call = OrderCall { api: self.api.clone(), session, signature, order, device, epoch: self.epoch };
         self.in_flight.insert(id, send(call, action, self.events.clone()));
         Ok(())
     }

@@ -193,10 +193,7 @@ impl Worker {
                 self.end_session();
                 self.forget_balances();
             }
-            Command::Pay { payment, answer } => {
-                let result = self.pay(payment).await;
-                drop(answer.send(result));
-            }
+            Command::Pay { payment, answer } => self.pay(payment, answer).await,
             Command::History { asked, answer } => match self.session.clone() {
                 Some(session) => fetch_history(self.api.clone(), session, asked, answer),
                 None => drop(answer.send(Err(Problem::SignedOut))),

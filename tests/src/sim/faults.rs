@@ -11,6 +11,9 @@ pub const PEOPLE: &str = "people";
 /// The machine of the person at the production client.
 pub const TELLER: &str = "teller";
 
+/// The machine of a taken-over gateway.
+pub const HOSTILE: &str = "hostile";
+
 /// Random faults beside one crash of every machine.
 const RANDOM_FAULTS: usize = 18;
 

@@ -17,7 +17,7 @@ use strife_certs::identity::Identity;
 use strife_certs::keys::BankKeys;
 use strife_client::api::Trust;
 use strife_client::{ClientSettings, Session};
-use strife_config::{BankSettings, GatewaySettings, Settings, TlsFiles, TrustFiles};
+use strife_config::{BankSettings, GatewaySettings, Settings, TrustFiles};
 use strife_daemon::token::{self, Claims, Confirmation, hex};
 use strife_proto::commit::BankName;
 use strife_proto::domain::{AccountNumber, Currency};
@@ -272,9 +272,4 @@ fn furnish(
     let batch = Chain::default().extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
     image.batches.push(batch);
     (image, people)
-}
-
-/// A member's TLS files as settings name them.
-pub fn tls(files: &MemberFiles) -> TlsFiles {
-    TlsFiles { certificate: files.certificate.clone(), private_key: files.private_key.clone() }
 }

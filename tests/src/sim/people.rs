@@ -84,11 +84,13 @@ impl Workload {
         self.remaining.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// Some orders that have been made, for somebody hostile.
+    /// An order that has left its maker, for somebody hostile.
     pub fn some_order(&self, random: &mut SmallRng) -> Option<Signed> {
         let orders = self.lock();
         let at = (!orders.is_empty()).then(|| random.random_range(0..orders.len()))?;
-        orders.values().nth(at).cloned()
+        let (id, signed) = orders.iter().nth(at)?;
+        let has_left = self.recorder.with(|a| a.orders().get(id).is_some_and(|known| known.asked.is_some()));
+        has_left.then(|| signed.clone())
     }
 
     fn write_down(&self, signed: &Signed) {

@@ -17,8 +17,9 @@ use strife_proto::commit::BankName;
 use turmoil::Sim;
 
 use super::disk::{Disk, Image};
-use super::faults::{Fault, PEOPLE, Plan, TELLER, plan};
+use super::faults::{Fault, HOSTILE, PEOPLE, Plan, TELLER, plan};
 use super::fixture::{BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, fixture};
+use super::hostile;
 use super::people::{self, Workload};
 use super::record::Recorder;
 use super::seams::{BEGINS_AT_MS, MachineClock, SimPort, seams};
@@ -33,9 +34,9 @@ const FAULTS_MS: u64 = 6_000;
 /// How long everything may take to come to its end after that.
 const CALM_MS_MAX: u64 = 60_000;
 /// Orders of each person who uses the API.
-const ORDERS_EACH: usize = 34;
+const ORDERS_EACH: usize = 40;
 /// Orders of the person at the production client.
-const TELLER_ORDERS: usize = 14;
+const TELLER_ORDERS: usize = 16;
 /// A run with fewer orders, faults or posted transfers than this shows nothing.
 const ORDERS_MIN: usize = 200;
 const FAULTS_MIN: usize = 20;
@@ -210,6 +211,15 @@ impl World<'_> {
                 Ok(())
             }
         });
+        let machine = self.machine(HOSTILE);
+        let (attacked, disks) = (workload.clone(), self.disks.clone());
+        self.sim.host(HOSTILE, move || {
+            let (machine, workload, disks) = (machine.clone(), attacked.clone(), disks.clone());
+            async move {
+                hostile::live(workload, disks, machine.seams(), machine.seed).await;
+                Ok(())
+            }
+        });
         let machine = self.machine(TELLER);
         let teller = teller.clone();
         self.sim.host(TELLER, move || {
@@ -240,6 +250,7 @@ impl World<'_> {
                 self.apply(fault);
             }
             self.restart_what_ended(now_ms);
+            // whoever is hostile goes on through the calm as well
             if calm_since.is_none() && plan.peek().is_none() && now_ms >= FAULTS_MS {
                 self.make_calm();
                 workload.calm.store(true, Ordering::Relaxed);
