@@ -83,7 +83,7 @@ struct Attacker {
 impl Attacker {
     fn message(&mut self) -> Option<Asked> {
         let Signed { order, signature, .. } = self.workload.some_order(&mut self.random)?;
-        let statement = if self.random.random_ratio(1, 3) { self.forged(&order) } else { self.genuine()? };
+        let statement = if self.random.random_ratio(1, 2) { self.forged(&order) } else { self.genuine()? };
         let bytes = self.spoiled(&order);
         let signed = Some(v1::SignedOrder { order: bytes.clone(), signature: Some(signature) });
         let deliver = v1::Deliver { statement: Some(statement.clone()), order: bytes };
@@ -142,6 +142,7 @@ impl Attacker {
     /// What a bank never said about this very order.
     fn forged(&mut self, order: &ReceivedOrder) -> v1::Statement {
         let words = [
+            Word::Vote(Vote::Yes),
             Word::Vote(Vote::Yes),
             Word::Outcome(Verdict::Posted),
             Word::Void,

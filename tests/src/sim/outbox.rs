@@ -11,12 +11,20 @@ use super::record::Recorder;
 use crate::auditor::{Ended, Nature};
 
 /// The disk under an outbox. Clones are the same disk; it outlives the client's process.
-#[derive(Clone, Debug, Default)]
-pub struct OutboxDisk(Arc<Mutex<BTreeMap<TransferId, Stored>>>);
+#[derive(Clone, Debug)]
+pub struct OutboxDisk {
+    orders: Arc<Mutex<BTreeMap<TransferId, Stored>>>,
+    sync_ms: u64,
+}
 
 impl OutboxDisk {
+    /// An empty disk on which each sync takes so long, in milliseconds.
+    pub fn new(sync_ms: u64) -> Self {
+        Self { orders: Arc::default(), sync_ms }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<TransferId, Stored>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is durable.
@@ -44,7 +52,7 @@ impl SimOutbox {
 impl OutboxStore for SimOutbox {
     async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError> {
         // a sync takes its time, and the power may go in it
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(self.disk.sync_ms)).await;
         self.disk.lock().insert(id, stored.clone());
         self.orders.insert(id, stored.clone());
         let Ok(order) = stored.order() else { return Ok(()) };

@@ -20,7 +20,7 @@ use strife_proto::v1;
 
 use super::fixture::{GATEWAY_PORT, GATEWAYS, NETWORK, Person, fixture};
 use super::record::Recorder;
-use crate::auditor::{Ended, Nature};
+use crate::auditor::{Audited, Ended, Nature};
 
 /// Tries of one order before it is left for the calm phase.
 const TRIES_MAX: usize = 4;
@@ -84,13 +84,19 @@ impl Workload {
         self.remaining.iter().map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
-    /// An order that has left its maker, for somebody hostile.
+    /// An order that has left its maker, for somebody hostile: best one that has not ended.
     pub fn some_order(&self, random: &mut SmallRng) -> Option<Signed> {
         let orders = self.lock();
-        let at = (!orders.is_empty()).then(|| random.random_range(0..orders.len()))?;
-        let (id, signed) = orders.iter().nth(at)?;
-        let has_left = self.recorder.with(|a| a.orders().get(id).is_some_and(|known| known.asked.is_some()));
-        has_left.then(|| signed.clone())
+        let (open, ended): (Vec<_>, Vec<_>) = self.recorder.with(|auditor| {
+            let left = auditor.orders().iter().filter(|(_, audited)| audited.asked.is_some());
+            let (open, ended) = left.partition::<Vec<_>, _>(|(_, audited)| audited.ended.is_none());
+            let ids = |some: Vec<(&(Key, OrderHash), &Audited)>| {
+                some.into_iter().map(|(id, _)| id.clone()).collect()
+            };
+            (ids(open), ids(ended))
+        });
+        let from = if open.is_empty() || random.random_ratio(1, 4) { &ended } else { &open };
+        from.choose(random).and_then(|id| orders.get(id)).cloned()
     }
 
     fn write_down(&self, signed: &Signed) {
