@@ -10,6 +10,7 @@ use std::time::Duration;
 
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use strife_faults::kill::{self, When};
 use tokio::sync::watch;
 pub use write::describe;
 
@@ -130,7 +131,9 @@ impl Projector {
             let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
             let Some(last) = batches.last() else { return Ok(()) };
             let (number, position) = (last.number, last.first_position + last.count - 1);
+            kill::passes(When::Before, "write/projections");
             write::project(&mut self.connection, &self.network, &batches)?;
+            kill::passes(When::After, "write/projections");
             self.batch = number;
             self.progress.send_replace(position);
         }

@@ -12,6 +12,7 @@ use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
 use strife_daemon::throttle::Throttle;
 use strife_daemon::trust::Trust;
+use strife_faults::kill;
 use strife_proto::Refusal;
 use strife_proto::v1::bank_admin_server::BankAdminServer;
 use strife_proto::v1::bank_server::BankServer;
@@ -118,6 +119,7 @@ pub async fn run(
     let trust = Trust::load(&settings.tls, &settings.trust)?;
     let keys = BankKeys::load(&settings.keys_dir)?;
     let own = whose(&settings, &trust, &keys)?;
+    kill::this_process_is(own.bank.as_str());
     let Folder { store, chain, state, projector, lock } =
         Folder::open(&settings.data_dir, stores.as_ref(), own.clone(), seams.now_ms())?;
     tracing::info!(

@@ -14,6 +14,7 @@ use strife_certs::roster::Roster;
 use strife_certs::sealing;
 use strife_certs::tls::Material;
 use strife_config::ClientSettings;
+use strife_faults::kill::{self, When};
 use strife_proto::commit::{Acknowledgement, BankName, Placement, TransferId};
 use strife_proto::domain::{ReceivedOrder, key_to_wire};
 use strife_proto::signing::{SigningKey, Tag, device_proof_message};
@@ -147,6 +148,15 @@ impl Trust {
     }
 }
 
+/// Makes a call past its kill points.
+async fn sends<T>(what: &str, call: impl Future<Output = T>) -> T {
+    let point = if kill::watched() { format!("send/{what}") } else { String::new() };
+    kill::passes(When::Before, &point);
+    let answer = call.await;
+    kill::passes(When::After, &point);
+    answer
+}
+
 /// A gateway, as a client sees it.
 #[derive(Clone, Debug)]
 pub struct Api {
@@ -271,7 +281,8 @@ impl Api {
     ) -> Result<Known, ApiError> {
         let signed = v1::SignedOrder { order: order.bytes().clone(), signature: Some(signature.clone()) };
         let message = v1::SubmitRequest { order: Some(signed), again };
-        let reply = self.client.clone().submit(self.request(message, Some(session))?).await?;
+        let request = self.request(message, Some(session))?;
+        let reply = sends("submit", self.client.clone().submit(request)).await?;
         self.judge(order, reply.into_inner())
     }
 
@@ -289,7 +300,8 @@ impl Api {
             order: order.bytes().clone(),
             signature: Some(device.sign(Tag::Cancel, order.bytes())),
         };
-        let reply = self.client.clone().cancel(self.request(message, Some(session))?).await?;
+        let request = self.request(message, Some(session))?;
+        let reply = sends("cancel", self.client.clone().cancel(request)).await?;
         self.judge(order, reply.into_inner())
     }
 
@@ -302,7 +314,8 @@ impl Api {
             key: Some(key_to_wire(order.key())),
             order_hash: Bytes::copy_from_slice(&order.hash().0),
         };
-        let reply = self.client.clone().outcome(self.request(message, Some(session))?).await?;
+        let request = self.request(message, Some(session))?;
+        let reply = sends("outcome", self.client.clone().outcome(request)).await?;
         self.judge(order, reply.into_inner())
     }
 

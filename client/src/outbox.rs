@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use prost::Message;
 use serde::{Deserialize, Serialize};
+use strife_faults::kill::{self, When};
 use strife_proto::commit::{Code, TransferId};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::{Refusal, v1};
@@ -146,10 +147,22 @@ pub enum OutboxError {
 /// Where orders are kept. A seam, so that another store can take sled's place.
 #[tonic::async_trait]
 pub trait OutboxStore: Send + Sync + std::fmt::Debug {
+    /// Writes a change of one order down, `None` taking it away; on the disk when this returns.
+    async fn write(&mut self, id: TransferId, stored: Option<&Stored>) -> Result<(), OutboxError>;
     /// Keeps an order, new or changed; on the disk when this returns.
-    async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError>;
+    async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError> {
+        kill::passes(When::Before, "write/order");
+        let written = self.write(id, Some(stored)).await;
+        kill::passes(When::After, "write/order");
+        written
+    }
     /// Takes an order away.
-    async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError>;
+    async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError> {
+        kill::passes(When::Before, "write/removal");
+        let written = self.write(id, None).await;
+        kill::passes(When::After, "write/removal");
+        written
+    }
     /// Every order, oldest first.
     fn all(&self) -> &BTreeMap<TransferId, Stored>;
     /// What went wrong and has been mended, for the screen, told once.
@@ -288,15 +301,11 @@ impl Outbox {
 
 #[tonic::async_trait]
 impl OutboxStore for Outbox {
-    async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError> {
-        if self.orders.len() >= ORDERS_MAX && !self.orders.contains_key(&id) {
+    async fn write(&mut self, id: TransferId, stored: Option<&Stored>) -> Result<(), OutboxError> {
+        if stored.is_some() && self.orders.len() >= ORDERS_MAX && !self.orders.contains_key(&id) {
             return Err(OutboxError::Full);
         }
-        self.change(id, Some(stored)).await
-    }
-
-    async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError> {
-        self.change(id, None).await
+        self.change(id, stored).await
     }
 
     fn all(&self) -> &BTreeMap<TransferId, Stored> {

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use strife_certs::identity::Peer;
+use strife_faults::kill::{self, When};
 use strife_proto::Refusal;
 use strife_proto::commit::BankName;
 use strife_proto::refusal::REFUSAL_KEY;
@@ -29,6 +30,9 @@ use tower::{Layer, Service};
 use crate::call::{Call, REQUEST_ID_KEY, request_id};
 use crate::policy;
 use frames::{Bodies, Direction, Tap};
+
+/// What every method of the contract begins with.
+const PACKAGE: &str = "/strife.v1.";
 
 /// What the interceptor needs to know of its daemon.
 #[derive(Clone, Debug)]
@@ -131,6 +135,7 @@ where
                 }
             };
             line.read_status(response.headers());
+            kill::passes(When::Before, &line.kill_point());
             let tap = line.tap(Direction::Response);
             Ok(response.map(|body| Body::new(Observed { body: Body::new(body), tap, line: Some(line) })))
         })
@@ -200,6 +205,14 @@ impl Line {
         }
     }
 
+    fn kill_point(&self) -> String {
+        if kill::watched() {
+            format!("answer/{}", self.method.trim_start_matches(PACKAGE))
+        } else {
+            String::new()
+        }
+    }
+
     fn tap(&mut self, direction: Direction) -> Option<Tap> {
         self.bodies.as_ref()?;
         // messages on a link have a line each; the stream as a whole would repeat them
@@ -223,6 +236,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        kill::passes(When::Sent, &self.kill_point());
         let facts = self.call.facts();
         let peer = self.peer.as_ref().map_or_else(|| "nobody".to_owned(), |peer| peer.identity.to_string());
         let status = match self.status {
@@ -236,7 +250,7 @@ impl Drop for Line {
         };
         tracing::info!(
             target: "strife::rpc",
-            method = self.method.trim_start_matches("/strife.v1."),
+            method = self.method.trim_start_matches(PACKAGE),
             peer,
             person = facts.person,
             transfer = facts.transfer,

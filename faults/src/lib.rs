@@ -1,7 +1,10 @@
-//! Bugs that reviewers fear, planted on purpose, so that a test can show that each is caught.
+//! Bugs that reviewers fear, planted on purpose, so that a test can show that each is caught; and places at which
+//! a test can end the process ([`kill`]).
 //!
 //! Without the feature `plantable`, and in every build without debug assertions, [`planted`] is `false` at
 //! compile time and nothing of this is left in the program.
+
+pub mod kill;
 
 /// Whether this build can have a bug planted at all.
 pub const PLANTABLE: bool = cfg!(all(feature = "plantable", debug_assertions));

@@ -12,6 +12,7 @@ use strife_certs::identity::Identity;
 use strife_config::GatewaySettings;
 use strife_daemon::lifecycle::Stop;
 use strife_daemon::trust::Trust;
+use strife_faults::kill::{self, When};
 use strife_proto::commit::BankName;
 use strife_proto::v1::bank_client::BankClient;
 use strife_proto::v1::link_reply::Message as Reply;
@@ -203,10 +204,23 @@ fn frames(
     queue: Arc<tokio::sync::Mutex<mpsc::Receiver<v1::LinkRequest>>>,
     batch_max: usize,
 ) -> impl Stream<Item = v1::LinkRequests> + Send + 'static {
-    futures::stream::unfold(queue, move |queue| async move {
+    futures::stream::unfold((queue, Vec::new()), move |(queue, sent)| async move {
+        pass(When::Sent, &sent);
         let mut ready = Vec::new();
         let count = queue.lock().await.recv_many(&mut ready, batch_max).await;
-        (count > 0).then_some((v1::LinkRequests { requests: ready }, queue))
+        let names = if kill::watched() { ready.iter().filter_map(named).collect() } else { Vec::new() };
+        pass(When::Before, &names);
+        (count > 0).then_some((v1::LinkRequests { requests: ready }, (queue, names)))
     })
     .boxed()
+}
+
+fn named(request: &v1::LinkRequest) -> Option<&'static str> {
+    request.message.as_ref().map(Asked::name)
+}
+
+fn pass(when: When, names: &[&str]) {
+    for name in names {
+        kill::passes(when, &format!("send/{name}"));
+    }
 }

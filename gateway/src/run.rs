@@ -10,6 +10,7 @@ use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
 use strife_daemon::throttle::Throttle;
 use strife_daemon::trust::Trust;
+use strife_faults::kill;
 use strife_proto::commit::BankName;
 use strife_proto::v1::gateway_server::GatewayServer;
 use strife_seams::{Listen, Seams};
@@ -59,6 +60,7 @@ pub async fn run(
     if !matches!(trust.own.identity, Identity::Gateway(_)) {
         return Err(RunError::Mismatch(trust.own.identity));
     }
+    kill::this_process_is(&trust.own.identity.to_string());
     let mut links = Links {
         network: trust.network().to_owned(),
         banks: Default::default(),

@@ -27,6 +27,24 @@ pub mod journal {
     }
 }
 
+impl v1::link_request::Message {
+    /// What it is called in bank.proto.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Prepare(_) => "prepare",
+            Self::Decide(_) => "decide",
+            Self::Inquire(_) => "inquire",
+            Self::Cancel(_) => "cancel",
+            Self::Post(_) => "post",
+            Self::Release(_) => "release",
+            Self::Acknowledge(_) => "acknowledge",
+            Self::ListUnfinished(_) => "list_unfinished",
+            Self::Accounts(_) => "accounts",
+            Self::Outcome(_) => "outcome",
+        }
+    }
+}
+
 /// The compiled contract (a `FileDescriptorSet`, with every option kept), for reflection and for logs.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

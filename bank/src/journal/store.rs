@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::hmac;
 use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use strife_faults::kill::{self, When};
 use strife_proto::signing;
 
 use super::chain::Batch;
-use super::reader::{JournalRead, JournalReader};
+use super::reader::{JournalRead, JournalReader, entries_of};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
 
@@ -61,6 +62,17 @@ pub enum Row {
     },
     /// A session's end.
     SessionEnded(SessionId),
+}
+
+impl Row {
+    /// What it is called in lists.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Row::Person(_) => "person_row",
+            Row::Session { .. } => "session",
+            Row::SessionEnded(_) => "session_ended",
+        }
+    }
 }
 
 /// Why a batch is not durable.
@@ -119,7 +131,18 @@ pub trait Store: Send + std::fmt::Debug {
     ///
     /// # Errors
     /// [`AppendError`].
-    async fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError>;
+    async fn write(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError>;
+
+    /// The same, past the kill points of what is written. This is what the writer calls.
+    ///
+    /// # Errors
+    /// [`AppendError`].
+    async fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
+        pass(When::Before, batch, rows);
+        let written = self.write(batch, rows).await;
+        pass(When::After, batch, rows);
+        written
+    }
 
     /// A keyed digest of a person's row, which is all that the chain carries of it.
     fn digest(&self, row: &PersonRow) -> Bytes;
@@ -141,6 +164,18 @@ pub trait Store: Send + std::fmt::Debug {
     /// # Errors
     /// What SQLite says.
     fn forget_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()>;
+}
+
+fn pass(when: When, batch: &Batch, rows: &[Row]) {
+    if !kill::watched() {
+        return;
+    }
+    for entry in entries_of(batch).unwrap_or_default() {
+        kill::passes(when, &format!("write/{}", entry.kind.name()));
+    }
+    for row in rows {
+        kill::passes(when, &format!("write/{}", row.name()));
+    }
 }
 
 /// Opens a bank's store.
@@ -244,7 +279,7 @@ impl SqliteStore {
 
 #[tonic::async_trait]
 impl Store for SqliteStore {
-    async fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
+    async fn write(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
         append(&mut self.connection, batch, rows).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => AppendError::Full(error),
             _ => AppendError::Fatal(error),

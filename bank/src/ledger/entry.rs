@@ -137,6 +137,25 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// What it is called in journal.proto.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::PersonAdded { .. } => "person_added",
+            Kind::DeviceAdded { .. } => "device_added",
+            Kind::AccountOpened { .. } => "account_opened",
+            Kind::Cash { .. } => "cash",
+            Kind::CapSet { .. } => "cap_set",
+            Kind::Outcome(_) => "outcome",
+            Kind::Void { .. } => "void",
+            Kind::Acknowledged { .. } => "acknowledged",
+            Kind::Promised { .. } => "promised",
+            Kind::Posted { .. } => "posted",
+            Kind::Released { .. } => "released",
+        }
+    }
+}
+
 /// The payer's bank's one outcome for a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // each field is documented in journal.proto

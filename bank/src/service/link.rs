@@ -8,6 +8,7 @@ use futures::{Stream, StreamExt};
 use strife_certs::identity::Peer;
 use strife_daemon::lifecycle::Stop;
 use strife_daemon::ready::batches;
+use strife_faults::kill::{self, When};
 use strife_faults::{Bug, planted};
 use strife_proto::Refusal;
 use strife_proto::commit::{BankName, Verdict};
@@ -94,8 +95,11 @@ impl Answering {
                 request = self.about.request,
             );
         }
+        let point = if kill::watched() { format!("reply/{}", self.about.method) } else { String::new() };
+        kill::passes(When::Before, &point);
         // a gateway that is gone, or too slow to take its replies, asks again
         let _ = self.sender.try_send(v1::LinkReply { number: self.number, message: Some(message) });
+        kill::passes(When::Sent, &point);
     }
 
     fn answer(self, answer: Answer) {

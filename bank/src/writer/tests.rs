@@ -40,11 +40,11 @@ struct TestStore {
 
 #[tonic::async_trait]
 impl Store for TestStore {
-    async fn append(&mut self, batch: &Row_, rows: &[Row]) -> Result<(), AppendError> {
+    async fn write(&mut self, batch: &Row_, rows: &[Row]) -> Result<(), AppendError> {
         if self.full.load(Ordering::Relaxed) {
             return Err(AppendError::Full(rusqlite::Error::InvalidQuery));
         }
-        self.inner.append(batch, rows).await?;
+        self.inner.write(batch, rows).await?;
         *self.durable.lock().unwrap() += 1;
         Ok(())
     }

@@ -125,7 +125,7 @@ fn failure(code: i32) -> rusqlite::Error {
 
 #[tonic::async_trait]
 impl Store for Disk {
-    async fn append(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
+    async fn write(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
         let wait_ms = {
             let mut inside = self.lock();
             if inside.trouble.full {

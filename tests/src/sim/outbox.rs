@@ -50,9 +50,14 @@ impl SimOutbox {
 
 #[tonic::async_trait]
 impl OutboxStore for SimOutbox {
-    async fn put(&mut self, id: TransferId, stored: &Stored) -> Result<(), OutboxError> {
+    async fn write(&mut self, id: TransferId, stored: Option<&Stored>) -> Result<(), OutboxError> {
         // a sync takes its time, and the power may go in it
         tokio::time::sleep(Duration::from_millis(self.disk.sync_ms)).await;
+        let Some(stored) = stored else {
+            self.disk.lock().remove(&id);
+            self.orders.remove(&id);
+            return Ok(());
+        };
         self.disk.lock().insert(id, stored.clone());
         self.orders.insert(id, stored.clone());
         let Ok(order) = stored.order() else { return Ok(()) };
@@ -73,12 +78,6 @@ impl OutboxStore for SimOutbox {
             State::Open | State::Withdrawn | State::Parked(_) => return Ok(()),
         };
         self.recorder.hears_end(&order, ended, credit);
-        Ok(())
-    }
-
-    async fn remove(&mut self, id: TransferId) -> Result<(), OutboxError> {
-        self.disk.lock().remove(&id);
-        self.orders.remove(&id);
         Ok(())
     }
 
