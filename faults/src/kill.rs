@@ -3,7 +3,7 @@
 //! them.
 //!
 //! The folder named by `STRIFE_KILL_DIR` holds `passed`, to which each process appends the points that it has
-//! passed, and `armed`, the one point at which whoever passes it next is killed.
+//! passed, and for each process `armed.NAME`, the one point at which it is killed when it passes it next.
 
 /// Where a kill point stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ mod armed {
     pub(super) fn passes(when: When, what: &str) {
         let Some(dir) = dir() else { return };
         let side = if when == When::Before { "before" } else { "after" };
-        let point = format!("{}/{what}/{side}", NAME.get().map_or("process", String::as_str));
+        let process = NAME.get().map_or("process", String::as_str);
+        let point = format!("{process}/{what}/{side}");
         let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
         if passed.get_or_insert_default().insert(point.clone()) {
             let list = fs::File::options().create(true).append(true).open(dir.join("passed"));
@@ -57,7 +58,7 @@ mod armed {
             let _ = list.and_then(|mut list| list.write_all(format!("{point}\n").as_bytes()));
         }
         drop(passed);
-        let armed = dir.join("armed");
+        let armed = dir.join(format!("armed.{process}"));
         if fs::read_to_string(&armed).is_ok_and(|text| text == point) && fs::remove_file(&armed).is_ok() {
             match when {
                 When::Sent => drop(std::thread::spawn(|| {

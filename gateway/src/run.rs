@@ -57,10 +57,10 @@ pub async fn run(
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
     let trust = Trust::load(&settings.tls, &settings.trust)?;
-    if !matches!(trust.own.identity, Identity::Gateway(_)) {
+    let Identity::Gateway(name) = &trust.own.identity else {
         return Err(RunError::Mismatch(trust.own.identity));
-    }
-    kill::this_process_is(&trust.own.identity.to_string());
+    };
+    kill::this_process_is(name);
     let mut links = Links {
         network: trust.network().to_owned(),
         banks: Default::default(),

@@ -90,6 +90,21 @@ impl TestNetwork {
         self.control("start", name);
     }
 
+    /// Starts a process that has ended by itself, as soon as it is gone.
+    pub fn start_when_gone(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !self.try_control("start", name) {
+            assert!(Instant::now() < deadline, "{name} does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn try_control(&self, verb: &str, name: &str) -> bool {
+        let mut command = Command::new(&self.program);
+        command.args([verb, name, "--data-dir"]).arg(self.dir.path());
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
     fn control(&self, verb: &str, name: &str) {
         let status = Command::new(&self.program)
             .args([verb, name, "--data-dir"])

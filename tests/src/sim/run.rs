@@ -115,7 +115,7 @@ struct World<'a> {
 pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
     let dir = tempfile::Builder::new().prefix("strife-sim-").tempdir_in(scratch()).unwrap();
     let mut random = SmallRng::seed_from_u64(run.seed);
-    let count = if run.seed % 2 == 0 { 2 } else { 3 };
+    let count = if run.seed.is_multiple_of(2) { 2 } else { 3 };
     let banks: Vec<String> = BANKS[..count].iter().map(|name| (*name).to_owned()).collect();
     let true_ms = Arc::new(AtomicI64::new(BEGINS_AT_MS));
     let recorder = {

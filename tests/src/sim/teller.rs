@@ -42,7 +42,7 @@ impl Teller {
     pub fn new(person: Person, orders: usize, workload: Arc<Workload>, data_dir: PathBuf, seed: u64) -> Self {
         Self {
             person,
-            disk: OutboxDisk::new(if seed % 2 == 0 { 3 } else { 60 }),
+            disk: OutboxDisk::new(if seed.is_multiple_of(2) { 3 } else { 60 }),
             queued: Mutex::default(),
             done: AtomicBool::new(false),
             remaining: AtomicUsize::new(orders),

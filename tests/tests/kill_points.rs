@@ -1,0 +1,509 @@
+//! kill -9 before and after each durable write and each send, at the payer's bank, the payee's bank, the gateway
+//! and the client's outbox. The list is what the processes have passed; it is held against the contract's own
+//! lists, so that a write or message without a kill point, or one that nothing here passes, fails the test.
+
+#![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use strife_bank::journal::JournalReader;
+use strife_bank::ledger::state::Own;
+use strife_client::{Api, BankName};
+use strife_proto::domain::ReceivedOrder;
+use strife_proto::signing::{SigningKey, Tag, random};
+use strife_proto::{descriptor_pool, v1};
+use strife_tests::auditor::{Auditor, Nature};
+use strife_tests::books::Books;
+use strife_tests::invariants::{Evidence, Journal};
+use strife_tests::network::TestNetwork;
+use strife_tests::people::Person;
+use zeroize::Zeroizing;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
+const PAYER: &str = env!("CARGO_BIN_EXE_strife-payer");
+
+/// Rounds of the workload in which an armed point may not be reached.
+const ROUNDS_MAX: usize = 8;
+
+/// Every point that has been passed, by process.
+fn passed(dir: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let mut points: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for point in std::fs::read_to_string(dir.join("passed")).unwrap_or_default().lines() {
+        let (process, _) = point.split_once('/').unwrap();
+        // the demo's own client, which made the sample world
+        if process == "process" {
+            continue;
+        }
+        points.entry(process.to_owned()).or_default().insert(point.to_owned());
+    }
+    points
+}
+
+fn arm(dir: &Path, process: &str, point: &str) {
+    // under another name first: whoever reads it reads all of it
+    let (making, armed) = (dir.join(format!("making.{process}")), dir.join(format!("armed.{process}")));
+    std::fs::write(&making, point).unwrap();
+    std::fs::rename(making, armed).unwrap();
+}
+
+fn is_armed(dir: &Path, process: &str) -> bool {
+    dir.join(format!("armed.{process}")).exists()
+}
+
+/// What the contract says must be written, sent and answered: fields of its oneofs, methods of its services.
+fn expected() -> Vec<String> {
+    let pool = descriptor_pool();
+    let oneof = |message: &str, name: &str| -> Vec<String> {
+        let message = pool.get_message_by_name(message).unwrap();
+        let oneof = message.oneofs().find(|oneof| oneof.name() == name).unwrap();
+        oneof.fields().map(|field| field.name().to_owned()).collect()
+    };
+    let mut expected: Vec<String> = Vec::new();
+    expected.extend(oneof("strife.journal.v1.Entry", "kind").iter().map(|name| format!("write/{name}")));
+    expected
+        .extend(["session", "session_ended", "person_row", "projections"].map(|row| format!("write/{row}")));
+    let messages = oneof("strife.v1.LinkRequest", "message");
+    expected.extend(messages.iter().map(|name| format!("send/{name}")));
+    for service in pool.services().filter(|service| service.full_name().starts_with("strife.v1.")) {
+        let methods = service.methods();
+        expected.extend(methods.map(|method| format!("answer/{}/{}", service.name(), method.name())));
+    }
+    expected
+}
+
+/// The people and what they have asked for, across every crash of the others.
+struct Load {
+    auditor: std::sync::Mutex<Auditor>,
+    people: Vec<Person>,
+    orders: std::sync::Mutex<Vec<(usize, ReceivedOrder, v1::Signature, Nature)>>,
+}
+
+impl Load {
+    async fn submit(
+        &self,
+        api: &Api,
+        at: usize,
+        order: &ReceivedOrder,
+        signature: &v1::Signature,
+        again: bool,
+    ) {
+        let nature = self.nature_of(order);
+        self.auditor.lock().unwrap().asks(order, nature);
+        let reply = api.submit(&self.people[at].session, order, signature, again).await;
+        self.auditor.lock().unwrap().hears(order, &reply);
+    }
+
+    fn nature_of(&self, order: &ReceivedOrder) -> Nature {
+        let orders = self.orders.lock().unwrap();
+        orders.iter().find(|(_, known, ..)| known == order).map(|(.., nature)| *nature).unwrap()
+    }
+
+    fn make(&self, at: usize, to: &str, cents: i64, forged: bool) -> (ReceivedOrder, v1::Signature) {
+        let person = &self.people[at];
+        let (order, mut signature) = person.sign(&person.order(&to.parse().unwrap(), cents));
+        if forged {
+            signature = SigningKey::from_seed(&[7; 32]).unwrap().sign(Tag::Order, order.bytes());
+        }
+        let nature = Nature { forged, may_expire: false };
+        self.orders.lock().unwrap().push((at, order.clone(), signature.clone(), nature));
+        (order, signature)
+    }
+
+    /// One of everything that a network does. Whatever fails because somebody has just been killed is asked
+    /// for again in the end.
+    async fn round(&self, network: &TestNetwork, api: &Api) {
+        let pay = async |at: usize, to: &str, forged: bool, again: bool| {
+            let (order, signature) = self.make(at, to, 1, forged);
+            self.submit(api, at, &order, &signature, again).await;
+            order
+        };
+        let cancelled = async {
+            let (order, _) = self.make(0, "user4@Bank2", 1, false);
+            self.auditor.lock().unwrap().asks_cancel(&order, Nature::default());
+            let reply = api.cancel(&self.people[0].session, &order, &self.people[0].device).await;
+            self.auditor.lock().unwrap().hears(&order, &reply);
+        };
+        let paid_and_asked = async {
+            let order = pay(0, "user2@Bank2", false, false).await;
+            let _ = api.outcome(&self.people[0].session, &order).await;
+        };
+        tokio::join!(
+            paid_and_asked,
+            pay(1, "user2@Bank1", false, true),
+            pay(0, "nobody@Bank2", false, false),
+            pay(0, "user3@Bank1", false, false),
+            pay(0, "user3@Bank2", true, false),
+            cancelled,
+            self.read(api),
+            sign_in_and_out(api),
+            administer(network, "Bank1"),
+            administer(network, "Bank2"),
+        );
+    }
+
+    async fn read(&self, api: &Api) {
+        for person in &self.people[..2] {
+            let asked = self.auditor.lock().unwrap().begins_reading();
+            if let Ok(reply) = api.accounts(&person.session).await {
+                self.auditor.lock().unwrap().reads(asked, &person.session.bank, &reply.accounts);
+            }
+            let history = v1::HistoryRequest {
+                account: person.account.to_string(),
+                page_size: 3,
+                ..Default::default()
+            };
+            let _ = api.history(&person.session, history).await;
+            if let Ok(mut watch) = api.watch(&person.session, 0).await {
+                let _ = watch.message().await;
+            }
+        }
+        let _ = api.banks().await;
+    }
+
+    /// Asks until every order has come to its end.
+    async fn insist(&self, api: &Api) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let open: Vec<_> = {
+                let (orders, auditor) = (self.orders.lock().unwrap(), self.auditor.lock().unwrap());
+                let ended = |order: &ReceivedOrder| {
+                    let known = auditor.orders().get(&(order.key().clone(), order.hash()));
+                    known.is_some_and(|known| known.ended.is_some())
+                };
+                orders.iter().filter(|(_, order, ..)| !ended(order)).cloned().collect()
+            };
+            if open.is_empty() {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{} orders never came to an end", open.len());
+            join_all(
+                open.iter().map(|(at, order, signature, _)| self.submit(api, *at, order, signature, true)),
+            )
+            .await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn sign_in_and_out(api: &Api) {
+    for bank in ["Bank1", "Bank2"] {
+        let device = SigningKey::from_seed(&random::<32>().unwrap()).unwrap();
+        let (bank, password) = (BankName::new(bank).unwrap(), Zeroizing::new("pass5".to_owned()));
+        if let Ok(session) = api.log_in(&bank, "user5", password, &device).await {
+            let _ = api.log_out(&session).await;
+        }
+    }
+}
+
+/// One of everything that an operator does; none of it touches an account that the auditor knows.
+async fn administer(network: &TestNetwork, bank: &str) {
+    let mut admin = network.admin(bank);
+    let request_id = || bytes::Bytes::copy_from_slice(&random::<16>().unwrap());
+    let login = format!("p{:016x}", u64::from_be_bytes(random().unwrap()));
+    let person = v1::AddPersonRequest {
+        login: login.clone(),
+        display_name: "Somebody".into(),
+        password: "password".into(),
+    };
+    if admin.add_person(person).await.is_err() {
+        return;
+    }
+    let open = v1::OpenAccountRequest {
+        login,
+        currency: "EUR".into(),
+        name: "Everyday".into(),
+        request_id: request_id(),
+    };
+    let Ok(opened) = admin.open_account(open).await else { return };
+    let cash = v1::CashEntryRequest {
+        account: opened.into_inner().number,
+        minor_units: 5,
+        currency: "EUR".into(),
+        reason: "test".into(),
+        request_id: request_id(),
+    };
+    let _ = admin.cash_entry(cash).await;
+    let counterpart = if bank == "Bank1" { "Bank2" } else { "Bank1" };
+    let cap = v1::SetSettlementCapRequest {
+        counterpart: counterpart.into(),
+        currency: "EUR".into(),
+        cap: 100_000_000,
+    };
+    let _ = admin.set_settlement_cap(cap).await;
+    let _ = admin.report(v1::ReportRequest {}).await;
+    let _ = admin.verify(v1::VerifyRequest {}).await;
+}
+
+async fn people(api: &Api, auditor: &mut Auditor) -> Vec<Person> {
+    let mut people = Vec::new();
+    for (bank, number) in
+        [("Bank1", 1), ("Bank2", 1), ("Bank1", 2), ("Bank1", 3), ("Bank2", 2), ("Bank2", 3), ("Bank2", 4)]
+    {
+        let login = format!("user{number}");
+        let person = Person::sign_in(api, bank, &login).await;
+        let bank = BankName::new(bank).unwrap();
+        for account in api.accounts(&person.session).await.unwrap().accounts {
+            if account.currency == "EUR" {
+                auditor.account(&bank, account.number.parse().unwrap(), &login, account.posted);
+            }
+        }
+        people.push(person);
+    }
+    people
+}
+
+#[tokio::test]
+async fn kill_9_before_and_after_every_write_and_every_send_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = TestNetwork::start_with(
+        PROGRAM,
+        1,
+        &[
+            ("STRIFE_KILL_DIR", dir.path().to_str().unwrap()),
+            // the killed are missed sooner
+            ("STRIFE_GATEWAY_TIMEOUTS__PREPARE_MS", "800"),
+            ("STRIFE_GATEWAY_TIMEOUTS__DECIDE_MS", "800"),
+            ("STRIFE_GATEWAY_TIMEOUTS__RPC_MS", "800"),
+            ("STRIFE_GATEWAY_RESOLVER__INTERVAL_MS", "200"),
+            ("STRIFE_GATEWAY_RESOLVER__PROMISE_AGE_MS_MAX", "200"),
+            ("STRIFE_GATEWAY_LIMITS__LOGINS_PER_MINUTE_MAX", "100000"),
+            ("STRIFE_BANK_LIMITS__LOGIN_FAILURES_PER_MINUTE_MAX", "10000"),
+        ],
+    );
+    let api = network.api(0);
+    let before = Books::settled(&network).await;
+    let mut auditor = Auditor::default();
+    let people = people(&api, &mut auditor).await;
+    let load = Load { auditor: auditor.into(), people, orders: Default::default() };
+
+    // the list: what is passed when nobody is killed
+    for _ in 0..2 {
+        load.round(&network, &api).await;
+    }
+    Books::settled(&network).await;
+    let points = passed(dir.path());
+    let all: BTreeSet<&str> = points.values().flatten().map(|p| p.split_once('/').unwrap().1).collect();
+    for what in expected() {
+        for side in ["before", "after"] {
+            // a stream is answered for as long as it lasts
+            if what == "answer/Bank/Link" && side == "after" {
+                continue;
+            }
+            assert!(
+                all.contains(format!("{what}/{side}").as_str()),
+                "nothing passes {what}/{side}: {all:#?}"
+            );
+        }
+    }
+    let processes: Vec<String> = points.keys().cloned().collect();
+    assert_eq!(processes, ["Bank1", "Bank2", "gateway1"]);
+
+    let total: usize = points.values().map(BTreeSet::len).sum();
+    let mut todo: BTreeMap<String, VecDeque<String>> =
+        points.into_iter().map(|(process, points)| (process, points.into_iter().collect())).collect();
+    let (mut visited, mut rounds, mut tries) = (0, 0, BTreeMap::<String, usize>::new());
+    while todo.values().any(|points| !points.is_empty()) {
+        for (process, points) in &todo {
+            if let Some(point) = points.front() {
+                arm(dir.path(), process, point);
+            }
+        }
+        load.round(&network, &api).await;
+        rounds += 1;
+        let mut killed = BTreeSet::new();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            for (process, points) in &todo {
+                // one may die of what goes on by itself, at any moment
+                if !points.is_empty() && !is_armed(dir.path(), process) && killed.insert(process.clone()) {
+                    network.start_when_gone(process);
+                }
+            }
+            if is_up(&network, &api).await {
+                break;
+            }
+            assert!(Instant::now() < deadline, "not everybody is back after {killed:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        visited += killed.len();
+        for (process, points) in &mut todo {
+            if killed.contains(process) {
+                points.pop_front();
+            } else if let Some(point) = points.front() {
+                let tries = tries.entry(point.clone()).or_default();
+                *tries += 1;
+                assert!(*tries < ROUNDS_MAX, "{point} is not reached any more");
+            }
+        }
+    }
+    assert_eq!(visited, total);
+
+    load.insist(&api).await;
+    let after = Books::settled(&network).await;
+    after.check();
+    judge(&load, network, &before, &format!("{visited} kill points in {rounds} rounds")).await;
+}
+
+/// Everybody answers again.
+async fn is_up(network: &TestNetwork, api: &Api) -> bool {
+    let banks = api.banks().await;
+    let reachable = banks.is_ok_and(|banks| banks.len() == 2 && banks.iter().all(|bank| bank.reachable));
+    for bank in ["Bank1", "Bank2"] {
+        if network.admin(bank).report(v1::ReportRequest {}).await.is_err() {
+            return false;
+        }
+    }
+    reachable
+}
+
+async fn judge(load: &Load, network: TestNetwork, before: &Books, what: &str) {
+    let mut auditor = load.auditor.lock().unwrap().clone();
+    let books = Books::settled(&network).await;
+    for (bank, report) in &books.reports {
+        let name = BankName::new(bank).unwrap();
+        for balance in report.balances.iter().filter(|balance| balance.currency == "EUR") {
+            let Some(number) = balance.account.strip_prefix("customer:") else { continue };
+            let (number, account) = (number.parse().unwrap(), balance.posted);
+            // nobody of the load pays to or from these
+            if !auditor.accounts().contains_key(&(name.clone(), number)) {
+                auditor.account(&name, number, "", account);
+            }
+        }
+    }
+    let (judged, mut wrong) = auditor.judge();
+    for (bank, report) in &books.reports {
+        let name = BankName::new(bank).unwrap();
+        let differences = auditor.compare(&name, &without_history(report, &before.reports[bank]));
+        wrong.extend(differences);
+    }
+    let dir = network.dir().to_owned();
+    network.restart(1, |_| {
+        let mut journals = BTreeMap::new();
+        for bank in ["Bank1", "Bank2"] {
+            let reader = JournalReader::open(&dir.join("banks").join(bank).join("data")).unwrap();
+            let bank = BankName::new(bank).unwrap();
+            let own = Own { bank: bank.clone(), network: "demo".into() };
+            journals.insert(bank, Journal::read(&reader, own).unwrap());
+        }
+        let evidence = Evidence::gather(journals, &auditor);
+        // the sample people's own history was made before the auditor looked
+        let foreign = |text: &String| text.contains("bytes that nobody sent");
+        wrong.extend(evidence.check(true).into_iter().filter(|text| !foreign(text)));
+    });
+    println!("{what}: {judged:?}");
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(judged.posted > 50 && judged.declined > 50 && judged.never > 20, "{judged:?}");
+}
+
+/// A report from which the settlement of the time before is taken away.
+fn without_history(report: &v1::ReportReply, before: &v1::ReportReply) -> v1::ReportReply {
+    let mut report = report.clone();
+    let mut moved = 0;
+    for balance in report.balances.iter_mut().filter(|b| b.account.starts_with("settlement:")) {
+        let earlier = before.balances.iter().find(|b| b.account == balance.account).map_or(0, |b| b.posted);
+        balance.posted -= earlier;
+        if balance.currency == "EUR" {
+            moved += earlier;
+        }
+    }
+    // so that the sum still says what it said
+    if let Some(cash) = report.balances.iter_mut().find(|b| b.account == "cash:EUR") {
+        cash.posted += moved;
+    }
+    report
+}
+
+#[tokio::test]
+async fn kill_9_at_every_point_of_the_outbox_keeps_what_was_said_to_be_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = TestNetwork::start(PROGRAM, 1);
+    let api = network.api(0);
+    let reader = Person::sign_in(&api, "Bank1", "user1").await;
+    let held = async || -> i64 {
+        Books::settled(&network).await;
+        let accounts = api.accounts(&reader.session).await.unwrap().accounts;
+        accounts.iter().find(|account| account.number == reader.account.to_string()).unwrap().posted
+    };
+    let before = held().await;
+    let data_dir = dir.path().join("client");
+    let payer = |count: &str, kills: bool| {
+        let mut command = Command::new(PAYER);
+        command.args([
+            "--config",
+            &network.description.client_config,
+            "--bank",
+            "Bank1",
+            "--person",
+            "user1",
+        ]);
+        command.args(["--password", "pass1", "--to", "user2@Bank2", "--count", count, "--cancel-last"]);
+        command.arg("--dismiss").arg("--data-dir").arg(&data_dir);
+        if kills {
+            command.env("STRIFE_KILL_DIR", dir.path());
+        }
+        let output = command.output().unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+        (output.status, lines, String::from_utf8(output.stderr).unwrap())
+    };
+    let mut queued = BTreeSet::new();
+    let mut ended = BTreeMap::new();
+    let mut note = |lines: Vec<String>| {
+        for line in lines {
+            let mut words = line.splitn(3, ' ');
+            match (words.next(), words.next(), words.next()) {
+                (Some("queued"), Some(id), _) => drop(queued.insert(id.to_owned())),
+                (Some("ended"), Some(id), Some(state)) => drop(ended.insert(id.to_owned(), state.to_owned())),
+                _ => panic!("{line}"),
+            }
+        }
+    };
+    let (status, lines, errors) = payer("3", true);
+    assert!(status.success(), "{errors}");
+    note(lines);
+    // a cancel leaves only where the payment has not won: the payee's bank is away
+    network.kill("Bank2");
+    let (status, lines, errors) = payer("1", true);
+    network.start_process("Bank2");
+    assert!(status.success(), "{errors}");
+    note(lines);
+    let points = passed(dir.path()).remove("client").unwrap();
+    for what in ["write/order", "write/removal", "send/submit", "send/outcome", "send/cancel"] {
+        for side in ["before", "after"] {
+            let point = format!("client/{what}/{side}");
+            assert!(points.contains(&point), "nothing passes {point}: {points:?}");
+        }
+    }
+    for point in &points {
+        arm(dir.path(), "client", point);
+        let cancels = point.contains("send/cancel");
+        if cancels {
+            network.kill("Bank2");
+        }
+        let (status, lines, _) = payer(if cancels { "1" } else { "3" }, true);
+        if cancels {
+            network.start_process("Bank2");
+        }
+        note(lines);
+        assert!(!is_armed(dir.path(), "client"), "{point} was not reached");
+        assert!(!status.success());
+        let (status, lines, errors) = payer("0", false);
+        assert!(status.success(), "after {point}: {errors}");
+        note(lines);
+    }
+    let posted = ended.values().filter(|state| state.starts_with("Posted")).count();
+    println!("{} kill points of the outbox, {} orders, {posted} posted", points.len(), ended.len());
+    let paid = before - held().await;
+    assert!(posted > 10);
+    assert!(
+        queued.iter().filter(|id| !ended.contains_key(*id)).count() <= points.len(),
+        "{queued:?} {ended:?}"
+    );
+    // what ended and was taken off the queue just before a kill told nobody any more: the bank knows
+    assert!(paid >= i64::try_from(posted).unwrap(), "{paid} cents left for {posted} payments");
+    let told_nobody = queued.iter().filter(|id| !ended.contains_key(*id)).count();
+    assert!(paid <= i64::try_from(posted + told_nobody).unwrap(), "{paid} cents, {posted} and {told_nobody}");
+}
