@@ -25,6 +25,11 @@ impl Size {
         }
     }
 
+    fn only_large(self, mut orders: Vec<Order>, another: Order) -> Vec<Order> {
+        orders.extend((self == Size::Large).then_some(another));
+        orders
+    }
+
     fn pick<T>(self, small: T, large: T) -> T {
         match self {
             Size::Small => small,
@@ -64,173 +69,155 @@ const C: BankIndex = 2;
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "payment",
-        description: "one payment that may be cancelled, may expire and is sent again, through honest gateways",
-        bounds: "small: one gateway; large: two",
-        world: |size| World {
-            orders: vec![Order { cancellable: true, expires: true, ..order("the payment", 1, A, B) }],
-            gateways: Gateways::Honest(size.pick(1, 2)),
-            ..world(
-                2,
-                &[
-                    goals::POSTED,
-                    goals::ACKNOWLEDGED,
-                    goals::EXPIRED,
-                    goals::EXPIRED_AFTER_PREPARE,
-                    goals::CANCELLED,
-                    goals::CANCELLED_AFTER_PREPARE,
-                    goals::CANCEL_LOST,
-                    goals::TOMBSTONE,
-                ],
-            )
+        description: "one payment that may be cancelled, may expire and is sent again, through two honest gateways",
+        bounds: "large: and a payment inside the payer's bank",
+        world: |size| {
+            let payment = Order { cancellable: true, expires: true, ..order("the payment", 1, A, B) };
+            World {
+                orders: size.only_large(vec![payment], order("the payment inside", 2, A, A)),
+                gateways: Gateways::Honest(2),
+                ..world(
+                    2,
+                    &[
+                        goals::POSTED,
+                        goals::ACKNOWLEDGED,
+                        goals::EXPIRED,
+                        goals::EXPIRED_AFTER_PREPARE,
+                        goals::CANCELLED,
+                        goals::CANCELLED_AFTER_PREPARE,
+                        goals::CANCEL_LOST,
+                        goals::TOMBSTONE,
+                    ],
+                )
+            }
         },
     },
     Scenario {
         name: "crashes",
-        description: "one payment while banks and gateways crash and every time-out can strike",
-        bounds: "small: one gateway; large: two, and a cancel",
-        world: |size| World {
-            orders: vec![Order { cancellable: size == Size::Large, ..order("the payment", 1, A, B) }],
-            gateways: Gateways::Honest(size.pick(1, 2)),
-            marks: marks::LOST_OUTCOME
-                | marks::LOST_PROMISE
-                | marks::LOST_CREDIT
-                | marks::GATEWAY_CRASHED
-                | marks::TIMED_OUT,
-            ..world(
-                2,
-                &[
-                    goals::LOST_OUTCOME,
-                    goals::LOST_PROMISE,
-                    goals::LOST_CREDIT,
-                    goals::GATEWAY_CRASHED,
-                    goals::TIMED_OUT,
-                ],
-            )
+        description: "one payment while banks and two gateways crash and every time-out can strike",
+        bounds: "large: and a cancel, and an expiry",
+        world: |size| {
+            let more = size == Size::Large;
+            World {
+                orders: vec![Order { cancellable: more, expires: more, ..order("the payment", 1, A, B) }],
+                gateways: Gateways::Honest(2),
+                marks: marks::LOST_OUTCOME
+                    | marks::LOST_PROMISE
+                    | marks::LOST_CREDIT
+                    | marks::GATEWAY_CRASHED
+                    | marks::TIMED_OUT,
+                ..world(
+                    2,
+                    &[
+                        goals::LOST_OUTCOME,
+                        goals::LOST_PROMISE,
+                        goals::LOST_CREDIT,
+                        goals::GATEWAY_CRASHED,
+                        goals::TIMED_OUT,
+                    ],
+                )
+            }
         },
     },
     Scenario {
         name: "abandoned",
-        description: "a payment whose client never asks again: only resolvers bring it to its end",
-        bounds: "small: one gateway; large: two, which may both take it up, and an expiry",
-        world: |size| World {
-            orders: vec![Order {
-                cancellable: true,
-                expires: size == Size::Large,
-                ..order("the payment", 1, A, B)
-            }],
-            gateways: Gateways::Honest(size.pick(1, 2)),
-            resubmits: false,
-            marks: marks::RESOLVED,
-            ..world(2, &[goals::RESOLVED, goals::RESOLVED_DECLINED])
+        description: "a client that never asks again: only the resolvers of two gateways bring its order to an end",
+        bounds: "large: and other bytes under the same key",
+        world: |size| {
+            let payment = Order { cancellable: true, expires: true, ..order("the payment", 1, A, B) };
+            World {
+                orders: size.only_large(vec![payment], order("the other bytes", 1, A, B)),
+                gateways: Gateways::Honest(2),
+                resubmits: false,
+                marks: marks::RESOLVED,
+                ..world(2, &[goals::RESOLVED, goals::RESOLVED_DECLINED])
+            }
         },
     },
     Scenario {
         name: "same-key",
-        description: "other bytes under the same key, through honest gateways",
-        bounds: "small: two banks, sent once; large: the other bytes name a payee at a third bank, sent again",
+        description: "other bytes under the same key, to a third bank, through honest gateways",
+        bounds: "small: one gateway; large: two",
         world: |size| World {
-            orders: vec![order("the payment", 1, A, B), order("the other bytes", 1, A, size.pick(B, C))],
-            gateways: Gateways::Honest(1),
-            resubmits: size == Size::Large,
-            ..world(size.pick(2, 3), &[goals::POSTED, goals::CONFLICT, goals::CONFLICT_RELEASED])
+            orders: vec![order("the payment", 1, A, B), order("the other bytes", 1, A, C)],
+            gateways: Gateways::Honest(size.pick(1, 2)),
+            ..world(3, &[goals::POSTED, goals::CONFLICT, goals::CONFLICT_RELEASED])
         },
     },
     Scenario {
         name: "funds",
         description: "more orders than money: between banks, inside one bank, and money that comes in meanwhile",
-        bounds: "small: three orders, two to a batch; large: four, with a cancel",
+        bounds: "two to a batch; small: three orders; large: four",
         world: |size| {
-            let mut orders = vec![
-                order("the first payment", 1, A, B),
-                order("the second payment", 2, A, B),
+            let orders = vec![
+                order("the payment", 1, A, B),
+                order("the payment back", 1, B, A),
                 order("the payment inside", 3, A, A),
             ];
-            if size == Size::Large {
-                orders[0].cancellable = true;
-                orders.push(order("the payment back", 1, B, A));
-            }
             World {
-                funds: vec![1, size.pick(0, 1)],
-                orders,
+                funds: vec![1, 0],
+                orders: size.only_large(orders, order("the second payment", 2, A, B)),
                 batch_commands_max: 2,
-                ..world(2, &[goals::POSTED, goals::POSTED_INSIDE, goals::POOR])
+                ..world(2, &[goals::POSTED, goals::POSTED_INSIDE, goals::POOR, goals::BOTH_POSTED])
             }
         },
     },
     Scenario {
         name: "votes",
         description: "a payee that does not exist, and a cap that takes one of two payments",
-        bounds: "small: two orders; large: three, one cancelled, two to a batch",
-        world: |size| {
-            let mut orders = vec![
+        bounds: "large: one may be cancelled, two to a batch",
+        world: |size| World {
+            cap: 1,
+            orders: vec![
                 Order { payee_exists: false, ..order("the payment to nobody", 1, A, B) },
-                order("the payment", 2, A, B),
+                Order { cancellable: size == Size::Large, ..order("the payment", 2, A, B) },
                 order("the payment over the cap", 3, A, B),
-            ];
-            if size == Size::Large {
-                orders[1].cancellable = true;
-            }
-            World {
-                cap: 1,
-                orders,
-                batch_commands_max: size.pick(1, 2),
-                ..world(2, &[goals::POSTED, goals::NO_VOTE, goals::CAPPED])
-            }
+            ],
+            batch_commands_max: size.pick(1, 2),
+            ..world(2, &[goals::POSTED, goals::NO_VOTE, goals::CAPPED])
         },
     },
     Scenario {
         name: "same-id",
-        description: "the same id at two payer's banks, in opposite directions: two keys, two payments",
-        bounds: "small: two orders; large: with a cancel, other bytes under one of the keys, two to a batch",
-        world: |size| {
-            let mut orders = vec![order("the payment there", 1, A, B), order("the payment back", 1, B, A)];
-            if size == Size::Large {
-                orders[0].cancellable = true;
-                orders.push(order("the other bytes back", 1, B, A));
-            }
-            World {
-                orders,
-                batch_commands_max: size.pick(1, 2),
-                ..world(2, &[goals::SAME_ID, goals::BOTH_POSTED])
-            }
+        description: "the same id at two payer's banks, in opposite directions, and other bytes under one key",
+        bounds: "large: two to a batch",
+        world: |size| World {
+            orders: vec![
+                Order { cancellable: true, ..order("the payment there", 1, A, B) },
+                order("the payment back", 1, B, A),
+                order("the other bytes back", 1, B, A),
+            ],
+            batch_commands_max: size.pick(1, 2),
+            ..world(2, &[goals::SAME_ID, goals::BOTH_POSTED, goals::CANCELLED, goals::CONFLICT_RELEASED])
         },
     },
     Scenario {
         name: "forgery",
-        description: "a forged order under the honest order's key, and hostile gateways",
-        bounds: "small: two orders; large: a forger's second order that names a third bank, and a cancel",
-        world: |size| {
-            let mut orders = vec![
-                order("the payment", 1, A, B),
+        description: "two forged orders under the honest order's key, one to a third bank, and hostile gateways",
+        bounds: "large: and an expiry, two to a batch",
+        world: |size| World {
+            orders: vec![
+                Order { cancellable: true, expires: size == Size::Large, ..order("the payment", 1, A, B) },
                 Order { authorised: false, ..order("the forged order", 1, A, B) },
-            ];
-            if size == Size::Large {
-                orders[0].cancellable = true;
-                orders
-                    .push(Order { authorised: false, ..order("the forged order to a third bank", 1, A, C) });
-            }
-            World {
-                orders,
-                ..world(size.pick(2, 3), &[goals::VOID, goals::VOID_RELEASED, goals::POSTED_BESIDE_VOID])
-            }
+                Order { authorised: false, ..order("the forged order to a third bank", 1, A, C) },
+            ],
+            batch_commands_max: size.pick(1, 2),
+            ..world(3, &[goals::VOID, goals::VOID_RELEASED, goals::POSTED_BESIDE_VOID])
         },
     },
     Scenario {
         name: "hostile",
         description: "gateways that forge, replay and mix up, with other bytes for two banks, cancel and expiry",
-        bounds: "small: three orders at three banks; large: and a forged one, two to a batch",
+        bounds: "small: three orders at three banks; large: and a forged one",
         world: |size| {
-            let mut orders = vec![
+            let orders = vec![
                 Order { cancellable: true, expires: true, ..order("the payment", 1, A, B) },
                 order("the other bytes", 1, A, B),
                 order("the other bytes to a third bank", 1, A, C),
             ];
-            if size == Size::Large {
-                orders.push(Order { authorised: false, ..order("the forged order", 1, A, B) });
-            }
+            let forged = Order { authorised: false, ..order("the forged order", 1, A, B) };
             World {
-                orders,
-                batch_commands_max: size.pick(1, 2),
+                orders: size.only_large(orders, forged),
                 ..world(
                     3,
                     &[
@@ -247,16 +234,13 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "restore-payer",
-        description: "the payer's bank is put back to a backup from any earlier moment",
-        bounds: "small: one payment with a cancel; large: a second one to a third bank, a forged one, second lists",
+        description: "the payer's bank is put back to a backup from any earlier moment; two lists each",
+        bounds: "small: one payment with a cancel; large: and one to a third bank",
         world: |size| {
-            let mut orders = vec![Order { cancellable: true, ..order("the payment", 1, A, B) }];
-            if size == Size::Large {
-                orders.push(order("the payment to a third bank", 2, A, C));
-            }
+            let payment = Order { cancellable: true, ..order("the payment", 1, A, B) };
             World {
-                orders,
-                restores: Some((A, size.pick(2, 1))),
+                orders: size.only_large(vec![payment], order("the payment to a third bank", 2, A, C)),
+                restores: Some((A, 2)),
                 ..world(
                     size.pick(2, 3),
                     &[
@@ -271,16 +255,28 @@ const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "restore-key",
+        description: "the payer's bank is put back, with other bytes, or a forged order, under the key; one list each",
+        bounds: "small: a forged order; large: other bytes too, with a cancel",
+        world: |size| {
+            let payment = Order { cancellable: size == Size::Large, ..order("the payment", 1, A, B) };
+            let forged = Order { authorised: false, ..order("the forged order", 1, A, B) };
+            World {
+                orders: size.only_large(vec![payment, forged], order("the other bytes", 1, A, C)),
+                restores: Some((A, 1)),
+                ..world(size.pick(2, 3), &[goals::SERVING, goals::RESTORED, goals::VOID, goals::RECALLED])
+            }
+        },
+    },
+    Scenario {
         name: "restore-payee",
-        description: "the payee's bank is put back to a backup from any earlier moment",
+        description: "the payee's bank is put back to a backup from any earlier moment; two lists",
         bounds: "small: one payment with a cancel; large: two",
         world: |size| {
-            let mut orders = vec![Order { cancellable: true, ..order("the payment", 1, A, B) }];
-            if size == Size::Large {
-                orders.push(Order { cancellable: true, ..order("the second payment", 2, A, B) });
-            }
+            let first = Order { cancellable: true, ..order("the payment", 1, A, B) };
+            let second = Order { cancellable: true, ..order("the second payment", 2, A, B) };
             World {
-                orders,
+                orders: size.only_large(vec![first], second),
                 restores: Some((B, 2)),
                 ..world(2, &[goals::SERVING, goals::WITHOUT_PROMISE, goals::POSTED_AFTER_RESTORE])
             }
