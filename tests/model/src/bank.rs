@@ -4,6 +4,7 @@ use strife_commit::payee::{self, Payee};
 use strife_commit::payer::{self, Ballot, Payer, Standing};
 use strife_commit::restore::Restore;
 use strife_commit::{Acknowledgement, Code, Placement, Verdict, Vote};
+use strife_faults::{Bug, planted};
 
 use crate::journal::{Entry, Journal};
 use crate::world::{BankIndex, OrderIndex, Reply, Request, Statement, Word, World, add};
@@ -90,7 +91,11 @@ impl Bank {
 
     /// What the payer's account holds, the batch included.
     pub fn balance(&self, world: &World) -> i64 {
-        world.funds[usize::from(self.own)] + self.durable.moved(world).0 + self.batch.moved(world).0
+        self.durable_balance(world) + self.batch.moved(world).0
+    }
+
+    fn durable_balance(&self, world: &World) -> i64 {
+        world.funds[usize::from(self.own)] + self.durable.moved(world).0
     }
 
     /// What was recorded, with what is about to be.
@@ -113,11 +118,8 @@ impl Bank {
             Request::Decide(_, None) => !order.is_interbank(),
             Request::Decide(_, Some(vote)) => {
                 let kind = matches!(vote.word, Word::Vote(_));
-                order.is_interbank()
-                    && kind
-                    && vote.genuine
-                    && vote.by == order.payee_bank
-                    && about_key(&vote)
+                let signed = vote.genuine || planted(Bug::VoteNotVerified);
+                order.is_interbank() && kind && signed && vote.by == order.payee_bank && about_key(&vote)
             }
             Request::Inquire(_) | Request::Cancel(_) => true,
             Request::Post(_, said) => {
@@ -260,7 +262,7 @@ impl Bank {
 
     /// A reply waits for every record before it, in this batch too.
     fn leave(&mut self, reply: Reply, received: &mut Received) {
-        if self.batch.is_empty() {
+        if self.batch.is_empty() || planted(Bug::AnswerBeforeSync) {
             received.left.push(reply);
         } else {
             add(&mut self.held, reply);
@@ -269,7 +271,9 @@ impl Bank {
 
     fn standing(&self, world: &World, late: bool, order: OrderIndex) -> Standing {
         let said = world.order(order);
-        let ledger = if self.balance(world) < said.amount {
+        let balance =
+            if planted(Bug::FloorNotChecked) { self.durable_balance(world) } else { self.balance(world) };
+        let ledger = if balance < said.amount {
             Err(Code::InsufficientFunds)
         } else if !said.is_interbank() && !said.payee_exists {
             Err(Code::UnknownAccount)
@@ -309,7 +313,10 @@ impl Bank {
         self.held.clear();
         for (order, _) in world.orders() {
             self.payers[usize::from(order)] = self.durable.payer(order);
-            self.payees[usize::from(order)] = self.durable.payee(order);
+            self.payees[usize::from(order)] = match self.durable.payee(order) {
+                Payee::Promised if planted(Bug::PromiseForgotten) => Payee::Unknown,
+                replayed => replayed,
+            };
         }
         self.begin_restore(world);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use strife_faults::{Bug, PLANTABLE, plant};
-use strife_model::{Report, Scenario, Size, check, scenarios};
+use strife_model::{MODELLED, Report, Scenario, Size, check, scenarios};
 
 /// Visits every state of the commit protocol's scenarios and checks its invariants in each.
 #[derive(Debug, Parser)]
@@ -40,9 +40,9 @@ fn main() -> ExitCode {
         Bounds::Large => Size::Large,
     };
     if let Some(name) = &arguments.planted {
-        let Some(bug) = Bug::from_name(name) else {
-            let names: Vec<_> = Bug::ALL.iter().map(|bug| bug.name()).collect();
-            eprintln!("no bug is called {name}; there are {}", names.join(", "));
+        let Some(bug) = Bug::from_name(name).filter(|bug| MODELLED.contains(bug)) else {
+            let names: Vec<_> = MODELLED.iter().map(|bug| bug.name()).collect();
+            eprintln!("the model has no bug {name}; it has {}", names.join(", "));
             return ExitCode::from(2);
         };
         if !PLANTABLE {
