@@ -78,6 +78,7 @@ pub mod properties;
 pub mod restored;
 pub mod scenarios;
 pub mod state;
+pub mod steps;
 pub mod tell;
 pub mod world;
 
