@@ -122,9 +122,10 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "abandoned",
         description: "a client that never asks again: only the resolvers of two gateways bring its order to an end",
-        bounds: "large: and other bytes under the same key",
+        bounds: "a cancel; small: and an expiry; large: and other bytes under the same key",
         world: |size| {
-            let payment = Order { cancellable: true, expires: true, ..order("the payment", 1, A, B) };
+            let payment =
+                Order { cancellable: true, expires: size == Size::Small, ..order("the payment", 1, A, B) };
             World {
                 orders: size.only_large(vec![payment], order("the other bytes", 1, A, B)),
                 gateways: Gateways::Honest(2),
@@ -194,10 +195,10 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "forgery",
         description: "two forged orders under the honest order's key, one to a third bank, and hostile gateways",
-        bounds: "large: and an expiry, two to a batch",
+        bounds: "large: two to a batch",
         world: |size| World {
             orders: vec![
-                Order { cancellable: true, expires: size == Size::Large, ..order("the payment", 1, A, B) },
+                Order { cancellable: true, ..order("the payment", 1, A, B) },
                 Order { authorised: false, ..order("the forged order", 1, A, B) },
                 Order { authorised: false, ..order("the forged order to a third bank", 1, A, C) },
             ],
@@ -234,13 +235,13 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "restore-payer",
-        description: "the payer's bank is put back to a backup from any earlier moment; two lists each",
-        bounds: "small: one payment with a cancel; large: and one to a third bank",
+        description: "the payer's bank is put back to a backup from any earlier moment",
+        bounds: "small: one payment, two lists; large: and one to a third bank, one list each; with a cancel",
         world: |size| {
             let payment = Order { cancellable: true, ..order("the payment", 1, A, B) };
             World {
                 orders: size.only_large(vec![payment], order("the payment to a third bank", 2, A, C)),
-                restores: Some((A, 2)),
+                restores: Some((A, size.pick(2, 1))),
                 ..world(
                     size.pick(2, 3),
                     &[
@@ -257,9 +258,9 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "restore-key",
         description: "the payer's bank is put back, with other bytes, or a forged order, under the key; one list each",
-        bounds: "small: a forged order; large: other bytes too, with a cancel",
+        bounds: "small: a forged order; large: and other bytes to a third bank",
         world: |size| {
-            let payment = Order { cancellable: size == Size::Large, ..order("the payment", 1, A, B) };
+            let payment = order("the payment", 1, A, B);
             let forged = Order { authorised: false, ..order("the forged order", 1, A, B) };
             World {
                 orders: size.only_large(vec![payment, forged], order("the other bytes", 1, A, C)),
