@@ -101,8 +101,9 @@ fn tell(scenario: &Scenario, size: Size, planted: Option<&str>, report: &Report)
         }
     }
     let planted = planted.map(|bug| format!(" --planted {bug}")).unwrap_or_default();
+    let release = if cfg!(debug_assertions) { "" } else { " --release" };
     println!(
-        "\nagain: cargo run -p strife-model -- --size {} --scenario {} --threads 1{planted}",
+        "\nagain: cargo run{release} -p strife-model -- --size {} --scenario {} --threads 1{planted}",
         size.name(),
         scenario.name,
     );
