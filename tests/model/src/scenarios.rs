@@ -258,12 +258,12 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "restore-key",
         description: "the payer's bank is put back, with other bytes, or a forged order, under the key",
-        bounds: "small: a forged order, two lists; large: and other bytes to a third bank, one list each",
+        bounds: "small: a forged order, two lists; large: to a third bank, with a cancel, one list each",
         world: |size| {
-            let payment = order("the payment", 1, A, B);
-            let forged = Order { authorised: false, ..order("the forged order", 1, A, B) };
+            let payment = Order { cancellable: size == Size::Large, ..order("the payment", 1, A, B) };
+            let forged = Order { authorised: false, ..order("the forged order", 1, A, size.pick(B, C)) };
             World {
-                orders: size.only_large(vec![payment, forged], order("the other bytes", 1, A, C)),
+                orders: vec![payment, forged],
                 restores: Some((A, size.pick(2, 1))),
                 ..world(size.pick(2, 3), &[goals::SERVING, goals::RESTORED, goals::VOID, goals::RECALLED])
             }
