@@ -4,6 +4,8 @@
 //! A time-out means *unknown*: it is answered with `Pending`, never with an outcome, and never causes a
 //! `Post` or a `Release`. Those carry the payer's bank's own statement, as opaque evidence `E`.
 
+use strife_faults::{Bug, planted};
+
 use crate::payer::{Answer as Decision, Refused};
 use crate::words::{Verdict, Vote};
 
@@ -84,14 +86,16 @@ enum Phase {
 
 /// The coordinator of one transfer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Coordinator {
+pub struct Coordinator<E> {
     interbank: bool,
     phase: Phase,
+    /// Evidence that a time-out must never use; empty unless that bug is planted.
+    vote: Option<E>,
 }
 
-impl Coordinator {
+impl<E: Clone> Coordinator<E> {
     /// Begins, and says what to do first. `interbank` is whether payer's and payee's banks differ.
-    pub fn begin<E>(interbank: bool, start: Start<E>) -> (Self, Vec<Effect<E>>) {
+    pub fn begin(interbank: bool, start: Start<E>) -> (Self, Vec<Effect<E>>) {
         let (phase, effect) = match start {
             Start::Fresh if interbank => (Phase::Preparing, Effect::Prepare),
             Start::Fresh => (Phase::Deciding, Effect::Decide(None)),
@@ -101,7 +105,7 @@ impl Coordinator {
                 (Phase::Delivering { outcome: true }, deliver(verdict, statement))
             }
         };
-        (Self { interbank, phase }, vec![effect])
+        (Self { interbank, phase, vote: None }, vec![effect])
     }
 
     /// Nothing more to wait for.
@@ -111,10 +115,13 @@ impl Coordinator {
 
     /// Takes what has come back and says what to do next. What does not fit the phase (late, duplicated) does
     /// nothing.
-    pub fn handle<E: Clone>(&mut self, event: Event<E>) -> Vec<Effect<E>> {
+    pub fn handle(&mut self, event: Event<E>) -> Vec<Effect<E>> {
         match (self.phase, event) {
             (Phase::Preparing, Event::Voted(Vote::Waiting, _)) => self.end(Reply::Pending),
-            (Phase::Preparing, Event::Voted(_, vote)) => self.go(Phase::Deciding, Effect::Decide(Some(vote))),
+            (Phase::Preparing, Event::Voted(_, vote)) => {
+                self.vote = planted(Bug::ReleaseOnTimeout).then(|| vote.clone());
+                self.go(Phase::Deciding, Effect::Decide(Some(vote)))
+            }
             (Phase::Preparing, Event::PrepareUnanswered) => self.go(Phase::AskingLast, Effect::Inquire),
             (Phase::Asking, Event::Decided(Decision::Undecided, _)) if self.interbank => {
                 self.go(Phase::Preparing, Effect::Prepare)
@@ -126,7 +133,9 @@ impl Coordinator {
                 self.decided(decision, statement)
             }
             (Phase::Asking | Phase::AskingLast | Phase::Deciding, Event::DecideUnanswered) => {
-                self.end(Reply::Pending)
+                let mut effects = self.end(Reply::Pending);
+                effects.extend(self.vote.take().map(Effect::Release));
+                effects
             }
             (Phase::Delivering { outcome }, Event::Acknowledged(acknowledgement)) => {
                 self.phase = Phase::Done;
@@ -140,7 +149,7 @@ impl Coordinator {
         }
     }
 
-    fn decided<E: Clone>(&mut self, decision: Decision, statement: Option<E>) -> Vec<Effect<E>> {
+    fn decided(&mut self, decision: Decision, statement: Option<E>) -> Vec<Effect<E>> {
         let Some(statement) = statement else {
             return match decision {
                 Decision::Refused(why) => self.end(Reply::Refused(why)),
@@ -162,12 +171,12 @@ impl Coordinator {
         vec![answer, delivery]
     }
 
-    fn go<E>(&mut self, phase: Phase, effect: Effect<E>) -> Vec<Effect<E>> {
+    fn go(&mut self, phase: Phase, effect: Effect<E>) -> Vec<Effect<E>> {
         self.phase = phase;
         vec![effect]
     }
 
-    fn end<E>(&mut self, reply: Reply<E>) -> Vec<Effect<E>> {
+    fn end(&mut self, reply: Reply<E>) -> Vec<Effect<E>> {
         self.go(Phase::Done, Effect::Answer(reply))
     }
 }
@@ -193,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_transfer_between_banks_goes_prepare_decide_answer_post_acknowledge() {
-        let (mut gateway, first) = Coordinator::begin::<Text>(true, Start::Fresh);
+        let (mut gateway, first) = Coordinator::<Text>::begin(true, Start::Fresh);
         assert_eq!(first, [Effect::Prepare]);
         assert_eq!(gateway.handle(Event::Voted(Vote::Yes, "yes")), [Effect::Decide(Some("yes"))]);
         let ended = Reply::Ended(Decision::Outcome(Verdict::Posted), "posted");
@@ -204,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_no_goes_to_the_payers_bank_too_and_its_decline_releases() {
-        let (mut gateway, _) = Coordinator::begin::<Text>(true, Start::Fresh);
+        let (mut gateway, _) = Coordinator::<Text>::begin(true, Start::Fresh);
         let no = Vote::No(Code::UnknownAccount);
         assert_eq!(gateway.handle(Event::Voted(no, "no")), [Effect::Decide(Some("no"))]);
         let declined = Decision::Outcome(Verdict::Declined(Code::UnknownAccount));
@@ -214,7 +223,7 @@ mod tests {
 
     #[test]
     fn inside_one_bank_it_is_one_message() {
-        let (mut gateway, first) = Coordinator::begin::<Text>(false, Start::Fresh);
+        let (mut gateway, first) = Coordinator::<Text>::begin(false, Start::Fresh);
         assert_eq!(first, [Effect::Decide(None)]);
         assert_eq!(gateway.handle(posted()).len(), 1);
         assert!(gateway.is_done());
@@ -222,11 +231,11 @@ mod tests {
 
     #[test]
     fn a_time_out_is_pending_and_sends_neither_post_nor_release() {
-        let (mut gateway, _) = Coordinator::begin::<Text>(true, Start::Fresh);
+        let (mut gateway, _) = Coordinator::<Text>::begin(true, Start::Fresh);
         assert_eq!(gateway.handle(Came::PrepareUnanswered), [Effect::Inquire]);
         let undecided = Came::Decided(Decision::Undecided, None);
         assert_eq!(gateway.handle(undecided), [Effect::Answer(Reply::Pending)]);
-        let (mut gateway, _) = Coordinator::begin::<Text>(true, Start::Fresh);
+        let (mut gateway, _) = Coordinator::<Text>::begin(true, Start::Fresh);
         gateway.handle(Event::Voted(Vote::Yes, "yes"));
         assert_eq!(gateway.handle(Came::DecideUnanswered), [Effect::Answer(Reply::Pending)]);
         assert_eq!(gateway.handle(posted()), [], "a late answer changes nothing");
@@ -234,17 +243,17 @@ mod tests {
 
     #[test]
     fn a_resubmission_asks_first_and_prepares_only_if_undecided() {
-        let (mut gateway, first) = Coordinator::begin::<Text>(true, Start::Again);
+        let (mut gateway, first) = Coordinator::<Text>::begin(true, Start::Again);
         assert_eq!(first, [Effect::Inquire]);
         assert_eq!(gateway.handle(Came::Decided(Decision::Undecided, None)), [Effect::Prepare]);
-        let (mut gateway, _) = Coordinator::begin::<Text>(true, Start::Again);
+        let (mut gateway, _) = Coordinator::<Text>::begin(true, Start::Again);
         assert_eq!(gateway.handle(posted())[1], Effect::Post("posted"));
     }
 
     #[test]
     fn conflict_and_void_end_the_order_and_release_but_owe_nothing() {
         for decision in [Decision::Conflict, Decision::Void] {
-            let (mut gateway, _) = Coordinator::begin::<Text>(true, Start::Promise("vote"));
+            let (mut gateway, _) = Coordinator::<Text>::begin(true, Start::Promise("vote"));
             let effects = gateway.handle(Came::Decided(decision, Some("never")));
             let ended = Reply::Ended(decision, "never");
             assert_eq!(effects, [Effect::Answer(ended), Effect::Release("never")]);
@@ -266,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_decision_without_evidence_is_not_believed() {
-        let (mut gateway, _) = Coordinator::begin::<Text>(true, Start::Promise("vote"));
+        let (mut gateway, _) = Coordinator::<Text>::begin(true, Start::Promise("vote"));
         let bare = Came::Decided(Decision::Outcome(Verdict::Posted), None);
         assert_eq!(gateway.handle(bare), [Effect::Answer(Reply::Pending)]);
     }

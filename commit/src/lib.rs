@@ -1,8 +1,8 @@
 //! The commit protocol as pure state machines: two-phase commit with the payer's bank as the last agent.
 //!
 //! What lives here: the protocol's words ([`words`]), what the payer's bank does with one key ([`payer`]),
-//! what the payee's bank does with one promise ([`payee`]), and what a gateway does for one transfer
-//! ([`coordinator`]).
+//! what the payee's bank does with one promise ([`payee`]), what a gateway does for one transfer
+//! ([`coordinator`]), and when a bank that was restored from a backup serves again ([`restore`]).
 //!
 //! What must never: a clock, randomness, async, I/O, a signature, a wire type. Time comes in as a fact
 //! ("expired"), signatures as facts ("authorised", "this vote is for this hash"); whoever drives a machine
@@ -14,6 +14,7 @@
 pub mod coordinator;
 pub mod payee;
 pub mod payer;
+pub mod restore;
 pub mod words;
 
 pub use words::{

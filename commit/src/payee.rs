@@ -4,6 +4,8 @@
 //! them can ever be posted. The payee's bank never ends a promise by itself; a statement of the payer's bank
 //! does, and a valid `posted` always ends as money.
 
+use strife_faults::{Bug, planted};
+
 use crate::words::{Acknowledgement, Code, Placement, Vote};
 
 /// What the payee's bank has durably recorded about one (key, hash).
@@ -134,9 +136,13 @@ impl Payee {
                 let record = Record::Posted { placement, promised: false };
                 (Some(record), Some(Alert::PostedWithoutPromise), credited(placement))
             }
-            (Payee::Posted(placement), Event::Post { .. }) => (None, None, credited(placement)),
+            (Payee::Posted(placement), Event::Post { .. }) => {
+                let again = Record::Posted { placement, promised: false };
+                (planted(Bug::PostedTwice).then_some(again), None, credited(placement))
+            }
 
             (Payee::Promised, Event::Release) => (Some(Record::Released { promised: true }), None, released),
+            (Payee::Unknown, Event::Release) if planted(Bug::EarlyReleaseIgnored) => (None, None, released),
             (Payee::Unknown, Event::Release) => (Some(Record::Released { promised: false }), None, released),
             (Payee::Released, Event::Release) => (None, None, released),
             (Payee::Posted(_), Event::Release) => (None, Some(Alert::Contradiction), Answer::Contradiction),

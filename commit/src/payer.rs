@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use strife_faults::{Bug, planted};
+
 use crate::words::{Code, OrderHash, Verdict, Vote};
 
 /// What the payer's bank has durably recorded about one key. Loaded before an event is handled.
@@ -21,6 +23,9 @@ pub struct Payer {
 pub struct Standing {
     /// The signature is valid, unrevoked, and its maker has a right on the payer account.
     pub authorised: bool,
+    /// The bank was restored from a backup after the order was made: if it does not know the order, it may
+    /// have known it once.
+    pub predates_restore: bool,
     /// The bank's clock has passed `expires_at`.
     pub expired: bool,
     /// Permission, limits, funds, in this order, as far as the bank has them: the first failure.
@@ -41,6 +46,15 @@ pub enum Ballot {
     },
 }
 
+/// What this bank had said of some bytes before it was restored from a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recalled {
+    /// An outcome.
+    Outcome(Verdict),
+    /// A void or a conflict: these bytes can never post.
+    NeverPosts,
+}
+
 /// What can happen to a key at the payer's bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
@@ -53,7 +67,7 @@ pub enum Event {
         /// The payee's bank's word.
         ballot: Ballot,
     },
-    /// What do you know? Decides nothing but an expiry.
+    /// What do you know? Decides nothing but what no vote could change: lost in a restore, or expired.
     Inquire {
         /// SHA-256 of the order's bytes.
         hash: OrderHash,
@@ -75,6 +89,13 @@ pub enum Event {
     Acknowledge {
         /// SHA-256 of the order's bytes.
         hash: OrderHash,
+    },
+    /// After a restore: what this bank had said, as the payee's bank has kept it.
+    Recall {
+        /// SHA-256 of the order's bytes.
+        hash: OrderHash,
+        /// What it had said.
+        said: Recalled,
     },
 }
 
@@ -164,15 +185,20 @@ impl Payer {
             effects.push(Effect::Record(record));
         }
         effects.push(Effect::Reply(answer));
+        if planted(Bug::ReplyBeforeRecord) {
+            effects.reverse();
+        }
         effects
     }
 
     /// Replays what was recorded. The first outcome wins: a second one for the key is ignored (I4).
     pub fn apply(&mut self, record: Record) {
         match record {
-            Record::Outcome { hash, verdict, owed } if self.outcome.is_none() => {
+            Record::Outcome { hash, verdict, owed }
+                if self.outcome.is_none() || planted(Bug::OutcomeOverwritten) =>
+            {
                 self.outcome = Some((hash, verdict));
-                self.owed = owed;
+                self.owed = owed && !planted(Bug::NothingOwed);
             }
             Record::Outcome { .. } => {}
             Record::Void { hash } => {
@@ -184,8 +210,9 @@ impl Payer {
 
     /// What is already known about these bytes, if anything is.
     fn known(&self, hash: &OrderHash) -> Option<Answer> {
-        match self.outcome {
-            Some((decided, verdict)) if decided == *hash => Some(Answer::Outcome(verdict)),
+        let same = |decided: OrderHash| decided == *hash || planted(Bug::HashNotCompared);
+        match self.outcome.filter(|_| !planted(Bug::OutcomeOverwritten)) {
+            Some((decided, verdict)) if same(decided) => Some(Answer::Outcome(verdict)),
             _ if self.voids.contains(hash) => Some(Answer::Void),
             Some(_) => Some(Answer::Conflict),
             None => None,
@@ -198,31 +225,36 @@ impl Payer {
                 if let Some(answer) = self.known(&hash) {
                     return (None, answer);
                 }
-                if !standing.authorised {
+                if !standing.authorised && !planted(Bug::ForgeryTakesKey) {
                     return (Some(Record::Void { hash }), Answer::Void);
                 }
+                let counts = |voted: OrderHash| voted == hash || planted(Bug::VoteOfOtherBytes);
                 let vote = match ballot {
                     Ballot::NotNeeded => Ok(()),
-                    Ballot::Vote { hash: voted, vote: Vote::Yes } if voted == hash => Ok(()),
-                    Ballot::Vote { hash: voted, vote: Vote::No(code) } if voted == hash => Err(code),
+                    Ballot::Vote { hash: voted, vote: Vote::Yes } if counts(voted) => Ok(()),
+                    Ballot::Vote { hash: voted, vote: Vote::No(code) } if counts(voted) => Err(code),
                     Ballot::Vote { .. } => return (None, Answer::Refused(Refused::BadBallot)),
                 };
-                let verdict = match (standing.expired, standing.ledger.and(vote)) {
-                    (true, _) => Verdict::Declined(Code::Expired),
-                    (false, Ok(())) => Verdict::Posted,
-                    (false, Err(code)) => Verdict::Declined(code),
+                let verdict = match standing.too_late().and(standing.ledger).and(vote) {
+                    Ok(()) => Verdict::Posted,
+                    Err(code) => Verdict::Declined(code),
                 };
                 decided(hash, verdict, ballot != Ballot::NotNeeded)
             }
             Event::Inquire { hash, standing, interbank } => match self.known(&hash) {
                 Some(answer) => (None, answer),
                 None if !standing.authorised => (Some(Record::Void { hash }), Answer::Void),
-                None if standing.expired => decided(hash, Verdict::Declined(Code::Expired), interbank),
-                None => (None, Answer::Undecided),
+                None => match standing.too_late() {
+                    Err(code) => decided(hash, Verdict::Declined(code), interbank),
+                    Ok(()) => (None, Answer::Undecided),
+                },
             },
             Event::Cancel { hash, authorised, interbank } => match self.known(&hash) {
                 _ if !authorised => (None, Answer::Refused(Refused::NotAuthorised)),
                 Some(answer) => (None, answer),
+                None if planted(Bug::CancelNotRecorded) => {
+                    (None, Answer::Outcome(Verdict::Declined(Code::Cancelled)))
+                }
                 None => decided(hash, Verdict::Declined(Code::Cancelled), interbank),
             },
             Event::Acknowledge { hash } => match self.outcome {
@@ -232,6 +264,23 @@ impl Payer {
                 Some((decided, _)) if decided == hash => (None, Answer::Noted),
                 _ => (None, Answer::Refused(Refused::NothingToAcknowledge)),
             },
+            // owed once more: the payee's bank's acknowledgement may be lost with the record
+            Event::Recall { hash, said } => match (self.known(&hash), said) {
+                (Some(answer), _) => (None, answer),
+                (None, Recalled::Outcome(verdict)) => decided(hash, verdict, true),
+                (None, Recalled::NeverPosts) => (Some(Record::Void { hash }), Answer::Void),
+            },
+        }
+    }
+}
+
+impl Standing {
+    /// What no vote and no balance can change any more.
+    fn too_late(&self) -> Result<(), Code> {
+        match (self.predates_restore, self.expired) {
+            (true, _) => Err(Code::Restored),
+            (false, true) => Err(Code::Expired),
+            (false, false) => Ok(()),
         }
     }
 }
@@ -247,8 +296,9 @@ mod tests {
 
     const ONE: OrderHash = OrderHash([1; 32]);
     const TWO: OrderHash = OrderHash([2; 32]);
-    const GOOD: Standing = Standing { authorised: true, expired: false, ledger: Ok(()) };
-    const FORGED: Standing = Standing { authorised: false, expired: false, ledger: Ok(()) };
+    const GOOD: Standing =
+        Standing { authorised: true, predates_restore: false, expired: false, ledger: Ok(()) };
+    const FORGED: Standing = Standing { authorised: false, ..GOOD };
 
     fn yes(hash: OrderHash) -> Ballot {
         Ballot::Vote { hash, vote: Vote::Yes }
@@ -353,6 +403,41 @@ mod tests {
             expired
         );
         assert_eq!(answer(&decide(&mut payer, ONE, GOOD, yes(ONE))), expired);
+    }
+
+    #[test]
+    fn an_unknown_order_from_before_a_restore_is_declined_whoever_asks() {
+        let restored = Answer::Outcome(Verdict::Declined(Code::Restored));
+        let old =
+            Standing { predates_restore: true, expired: true, ledger: Err(Code::AccountClosed), ..GOOD };
+        assert_eq!(answer(&decide(&mut Payer::default(), ONE, old, yes(ONE))), restored, "before expiry");
+        let mut payer = Payer::default();
+        let effects = payer.handle(Event::Inquire { hash: ONE, standing: old, interbank: true });
+        let record = Record::Outcome { hash: ONE, verdict: Verdict::Declined(Code::Restored), owed: true };
+        assert_eq!(effects, [Effect::Record(record), Effect::Reply(restored)]);
+        assert_eq!(answer(&decide(&mut payer, ONE, GOOD, yes(ONE))), restored);
+        let forged = Standing { authorised: false, ..old };
+        assert_eq!(answer(&decide(&mut Payer::default(), ONE, forged, yes(ONE))), Answer::Void);
+        let mut knows = Payer::default();
+        decide(&mut knows, ONE, GOOD, yes(ONE));
+        assert_eq!(answer(&decide(&mut knows, ONE, old, yes(ONE))), Answer::Outcome(Verdict::Posted));
+    }
+
+    #[test]
+    fn what_a_counterpart_kept_is_recorded_again_and_owed_again() {
+        let mut payer = Payer::default();
+        let posted = Event::Recall { hash: ONE, said: Recalled::Outcome(Verdict::Posted) };
+        let record = Record::Outcome { hash: ONE, verdict: Verdict::Posted, owed: true };
+        let said = Effect::Reply(Answer::Outcome(Verdict::Posted));
+        assert_eq!(payer.handle(posted), [Effect::Record(record), said]);
+        assert_eq!(payer.handle(posted), [said], "what is known is not recorded again");
+        let never = payer.handle(Event::Recall { hash: TWO, said: Recalled::NeverPosts });
+        assert_eq!(never, [Effect::Reply(Answer::Conflict)]);
+        let mut payer = Payer::default();
+        let never = payer.handle(Event::Recall { hash: TWO, said: Recalled::NeverPosts });
+        assert_eq!(never, [Effect::Record(Record::Void { hash: TWO }), Effect::Reply(Answer::Void)]);
+        payer.handle(posted);
+        assert_eq!(payer.outcome(), Some((ONE, Verdict::Posted)));
     }
 
     #[test]

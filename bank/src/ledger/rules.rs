@@ -32,7 +32,13 @@ pub fn judge(overlay: &Overlay<'_>, order: &Order, signer: Option<KeyId>, now_ms
             Err(code) => (Err(code), None),
         }
     };
-    Judged { standing: Standing { authorised, expired, ledger }, payee }
+    let predates_restore = predates_restore(order);
+    Judged { standing: Standing { authorised, predates_restore, expired, ledger }, payee }
+}
+
+/// Whether this bank was restored from a backup after the order was made. No restore can be begun yet.
+fn predates_restore(_: &Order) -> bool {
+    false
 }
 
 /// Whether a device's owner has a right on an account.
