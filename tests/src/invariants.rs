@@ -52,12 +52,20 @@ impl Journal {
                 journal.entries.extend(entries);
             }
         }
-        // I10: once more from the beginning, with the chain
+        Ok(journal)
+    }
+
+    /// I10: replayed once more from the beginning, with the chain, it gives the same state.
+    ///
+    /// # Errors
+    /// It cannot be read, or does not fit itself.
+    pub fn read_twice(reader: &dyn JournalRead, own: Own) -> Result<Self, String> {
+        let mut journal = Self::read(reader, own.clone())?;
         let mut again = State::new(own);
         replay(reader, &mut again).map_err(|error| error.to_string())?;
         let balances = |state: &State| strife_bank::service::admin::report(state);
         if balances(&again) != balances(&journal.state) {
-            journal.wrong.push(format!("I10 at {bank}: a second replay gives another state"));
+            journal.wrong.push(format!("I10 at {}: a second replay gives another state", again.own.bank));
         }
         Ok(journal)
     }

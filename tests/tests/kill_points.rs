@@ -404,7 +404,7 @@ async fn judge(load: &Load, network: TestNetwork, before: &Books, what: &str) {
             let reader = JournalReader::open(&dir.join("banks").join(bank).join("data")).unwrap();
             let bank = BankName::new(bank).unwrap();
             let own = Own { bank: bank.clone(), network: "demo".into() };
-            journals.insert(bank, Journal::read(&reader, own).unwrap());
+            journals.insert(bank, Journal::read_twice(&reader, own).unwrap());
         }
         let evidence = Evidence::gather(journals, &auditor);
         // the sample people's own history was made before the auditor looked

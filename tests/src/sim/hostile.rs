@@ -39,7 +39,7 @@ pub async fn live(workload: Arc<Workload>, disks: BTreeMap<String, Disk>, seams:
     let mut links: BTreeMap<String, mpsc::Sender<v1::LinkRequests>> = BTreeMap::new();
     let mut number = 0;
     loop {
-        tokio::time::sleep(Duration::from_millis(attacker.random.random_range(20..160))).await;
+        tokio::time::sleep(Duration::from_millis(attacker.random.random_range(40..240))).await;
         let names: Vec<String> = attacker.disks.keys().cloned().collect();
         let Some(name) = names.choose(&mut attacker.random).cloned() else { continue };
         let Some(message) = attacker.message() else { continue };

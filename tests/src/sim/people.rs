@@ -147,7 +147,7 @@ impl One {
                 return;
             }
             self.pay_one().await;
-            if self.random.random_ratio(1, 6) {
+            if self.random.random_ratio(1, 8) {
                 self.read().await;
             }
             self.pause(0..400).await;
@@ -228,7 +228,7 @@ impl One {
             }
             // the same bytes several times at once, through both gateways
             3..6 => {
-                let copies: Vec<One> = (0..4).map(|_| self.copy()).collect();
+                let copies: Vec<One> = (0..3).map(|_| self.copy()).collect();
                 join_all(copies.into_iter().map(|copy| copy.send_once(&signed))).await;
                 self.try_often(&signed).await;
             }

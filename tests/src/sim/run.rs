@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use strife_bank::Listeners;
+use strife_bank::journal::{JournalRead, OpenStore};
 use strife_bank::ledger::state::Own;
 use strife_bank::passwords::Cost;
 use strife_bank::run::Outside;
-use strife_bank::{Listeners, journal::OpenStore};
 use strife_daemon::lifecycle::Stop;
 use strife_proto::commit::BankName;
 use turmoil::Sim;
@@ -28,13 +29,13 @@ use crate::auditor::{Auditor, Judged};
 use crate::invariants::{Evidence, Journal};
 
 /// How far each step moves time, in milliseconds.
-const TICK_MS: u64 = 5;
+const TICK_MS: u64 = 10;
 /// How long things go wrong, in simulated milliseconds.
-const FAULTS_MS: u64 = 6_000;
+const FAULTS_MS: u64 = 5_000;
 /// How long everything may take to come to its end after that.
 const CALM_MS_MAX: u64 = 60_000;
 /// Orders of each person who uses the API.
-const ORDERS_EACH: usize = 40;
+const ORDERS_EACH: usize = 36;
 /// Orders of the person at the production client.
 const TELLER_ORDERS: usize = 16;
 /// A run with fewer orders, faults or posted transfers than this shows nothing.
@@ -94,6 +95,8 @@ struct Machine {
     ended: Arc<AtomicBool>,
     seed: u64,
 }
+
+type ReadJournal = fn(&dyn JournalRead, Own) -> Result<Journal, String>;
 
 struct World<'a> {
     sim: Sim<'a>,
@@ -353,19 +356,19 @@ impl World<'_> {
         }
     }
 
-    fn journals(&self) -> Result<BTreeMap<BankName, Journal>, String> {
+    fn journals(&self, read: ReadJournal) -> Result<BTreeMap<BankName, Journal>, String> {
         let journals = self.disks.iter().map(|(name, disk)| {
             let bank = BankName::new(name).map_err(|error| error.to_string())?;
             let own = Own { bank: bank.clone(), network: NETWORK.to_owned() };
             let reader = disk.reader(&self.dir).map_err(|error| error.to_string())?;
-            Ok((bank, Journal::read(reader.as_ref(), own)?))
+            Ok((bank, read(reader.as_ref(), own)?))
         });
         journals.collect()
     }
 
     fn is_settled(&self) -> bool {
         let auditor = Auditor::default();
-        self.journals()
+        self.journals(Journal::read)
             .is_ok_and(|journals| Evidence::gather(journals, &auditor).i9_nothing_is_left().is_empty())
     }
 
@@ -389,7 +392,7 @@ impl World<'_> {
     fn judge(&self, teller: &Teller, counts: &Counts) -> Vec<String> {
         let auditor = self.recorder.auditor();
         let (judged, mut wrong) = auditor.judge();
-        match self.journals() {
+        match self.journals(Journal::read_twice) {
             Err(error) => wrong.push(error),
             Ok(journals) => {
                 for (bank, journal) in &journals {
