@@ -123,7 +123,10 @@ impl Driver {
 
     /// Reads what a bank says about this order; `None` if it is about something else.
     fn read(&self, wire: &v1::Statement, bank: &BankName) -> Option<Word> {
-        let statement = Statement::read(wire, &self.links.network).ok()?;
+        let Ok(statement) = Statement::read(wire, &self.links.network) else {
+            tracing::error!(target: "strife::daemon", %bank, key = %self.order.key(), "a statement that cannot be read");
+            return None;
+        };
         let fits = statement.bank == *bank && statement.is_about(self.order.key(), &self.order.hash());
         if !fits {
             tracing::error!(target: "strife::daemon", %bank, key = %self.order.key(), "a statement about something else");

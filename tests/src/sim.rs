@@ -9,6 +9,7 @@ mod disk;
 mod faults;
 mod fixture;
 mod hostile;
+mod nonsense;
 mod outbox;
 mod people;
 mod record;

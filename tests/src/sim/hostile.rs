@@ -35,7 +35,7 @@ const WAITING_MAX: usize = 64;
 
 /// The hostile machine, from its start on.
 pub async fn live(workload: Arc<Workload>, disks: BTreeMap<String, Disk>, seams: Seams, seed: u64) {
-    let mut attacker = Attacker { workload, disks, random: SmallRng::seed_from_u64(seed) };
+    let mut attacker = Attacker::new(workload, disks, SmallRng::seed_from_u64(seed));
     let mut links: BTreeMap<String, mpsc::Sender<v1::LinkRequests>> = BTreeMap::new();
     let mut number = 0;
     loop {
@@ -74,16 +74,33 @@ fn connect(name: &str, seams: &Seams) -> mpsc::Sender<v1::LinkRequests> {
     sender
 }
 
-struct Attacker {
+/// Somebody who has seen every order and every statement, and makes the worst of them.
+pub struct Attacker {
     workload: Arc<Workload>,
     disks: BTreeMap<String, Disk>,
-    random: SmallRng,
+    /// Its whims.
+    pub random: SmallRng,
 }
 
 impl Attacker {
+    /// One who has seen all that is on these disks.
+    pub fn new(workload: Arc<Workload>, disks: BTreeMap<String, Disk>, random: SmallRng) -> Self {
+        Self { workload, disks, random }
+    }
+
+    /// An order that has left its maker.
+    pub fn some_order(&mut self) -> Option<Signed> {
+        self.workload.some_order(&mut self.random)
+    }
+
+    /// A statement that was never made about this order, or one that was made about any.
+    pub fn some_statement(&mut self, order: &ReceivedOrder) -> Option<v1::Statement> {
+        if self.random.random_ratio(1, 2) { Some(self.forged(order)) } else { self.genuine() }
+    }
+
     fn message(&mut self) -> Option<Asked> {
-        let Signed { order, signature, .. } = self.workload.some_order(&mut self.random)?;
-        let statement = if self.random.random_ratio(1, 2) { self.forged(&order) } else { self.genuine()? };
+        let Signed { order, signature, .. } = self.some_order()?;
+        let statement = self.some_statement(&order)?;
         let bytes = self.spoiled(&order);
         let signed = Some(v1::SignedOrder { order: bytes.clone(), signature: Some(signature) });
         let deliver = v1::Deliver { statement: Some(statement.clone()), order: bytes };
@@ -104,7 +121,7 @@ impl Attacker {
     }
 
     /// The order's bytes, mostly as they are.
-    fn spoiled(&mut self, order: &ReceivedOrder) -> Bytes {
+    pub fn spoiled(&mut self, order: &ReceivedOrder) -> Bytes {
         let mut bytes = order.bytes().to_vec();
         match self.random.random_range(0..12) {
             0 => bytes.truncate(self.random.random_range(0..bytes.len())),

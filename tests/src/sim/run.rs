@@ -21,6 +21,7 @@ use super::disk::{Disk, Image};
 use super::faults::{Fault, HOSTILE, PEOPLE, Plan, TELLER, plan};
 use super::fixture::{BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, fixture};
 use super::hostile;
+use super::nonsense;
 use super::people::{self, Workload};
 use super::record::Recorder;
 use super::seams::{BEGINS_AT_MS, MachineClock, SimPort, seams};
@@ -201,9 +202,15 @@ impl World<'_> {
         }
         for name in GATEWAYS {
             let machine = self.machine(name);
-            let banks = banks.to_vec();
+            // the last bank of three, where it takes no part, answers every gateway with nonsense
+            let banks = BANKS.map(str::to_owned).to_vec();
             let recorder = self.recorder.clone();
             self.sim.host(name, move || run_gateway(name, banks.clone(), machine.clone(), recorder.clone()));
+        }
+        for name in BANKS.iter().filter(|name| !banks.iter().any(|bank| bank == *name)) {
+            let (bank, seed) = (BankName::new(name).unwrap(), self.random.random());
+            let (workload, disks) = (workload.clone(), self.disks.clone());
+            self.sim.host(*name, move || nonsense::live(bank.clone(), workload.clone(), disks.clone(), seed));
         }
         let machine = self.machine(PEOPLE);
         let paying = workload.clone();
