@@ -10,8 +10,6 @@ mod faults;
 mod fixture;
 mod hostile;
 mod outbox;
-mod people;
-mod record;
 mod run;
 mod seams;
 mod teller;

@@ -12,6 +12,7 @@ use strife_bank::ledger::state::Own;
 use strife_bank::passwords::Cost;
 use strife_bank::run::Outside;
 use strife_bank::{Listeners, journal::OpenStore};
+use strife_client::Api;
 use strife_daemon::lifecycle::Stop;
 use strife_proto::commit::BankName;
 use turmoil::Sim;
@@ -20,12 +21,12 @@ use super::disk::{Disk, Image};
 use super::faults::{Fault, HOSTILE, PEOPLE, Plan, TELLER, plan};
 use super::fixture::{BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, fixture};
 use super::hostile;
-use super::people::{self, Workload};
-use super::record::Recorder;
 use super::seams::{BEGINS_AT_MS, MachineClock, SimPort, seams};
 use super::teller::{self, Teller};
 use crate::auditor::{Auditor, Judged};
 use crate::invariants::{Evidence, Journal};
+use crate::load::{self, Workload};
+use crate::record::Recorder;
 
 /// How far each step moves time, in milliseconds.
 const TICK_MS: u64 = 5;
@@ -115,7 +116,7 @@ struct World<'a> {
 pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
     let dir = tempfile::Builder::new().prefix("strife-sim-").tempdir_in(scratch()).unwrap();
     let mut random = SmallRng::seed_from_u64(run.seed);
-    let count = if run.seed % 2 == 0 { 2 } else { 3 };
+    let count = if run.seed.is_multiple_of(2) { 2 } else { 3 };
     let banks: Vec<String> = BANKS[..count].iter().map(|name| (*name).to_owned()).collect();
     let true_ms = Arc::new(AtomicI64::new(BEGINS_AT_MS));
     let recorder = {
@@ -123,7 +124,7 @@ pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
         for person in &fixture().people {
             auditor.account(&person.bank, person.account, &person.login, OPENING);
         }
-        Recorder::new(auditor, MachineClock::new(true_ms.clone()), run.verbose)
+        Recorder::new(auditor, Arc::new(MachineClock::new(true_ms.clone())), run.verbose)
     };
     let mut everybody: Vec<_> =
         fixture().people.iter().filter(|p| banks.iter().any(|b| b == p.bank.as_str())).cloned().collect();
@@ -207,7 +208,12 @@ impl World<'_> {
         self.sim.host(PEOPLE, move || {
             let (machine, workload) = (machine.clone(), paying.clone());
             async move {
-                people::live(workload, machine.seams()).await;
+                let seams = machine.seams();
+                let api = |name: &&str| {
+                    let address = format!("{name}:{GATEWAY_PORT}");
+                    Api::new(fixture().trust.clone(), &address, 2_000, seams.clone())
+                };
+                load::live(workload, GATEWAYS.iter().map(api).collect(), seams.clone()).await;
                 Ok(())
             }
         });
