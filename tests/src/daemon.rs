@@ -164,7 +164,7 @@ impl Daemon {
         fs::read_to_string(&self.errors).unwrap_or_default().trim().to_owned()
     }
 
-    /// Today's lines of one of its log streams.
+    /// The lines of one of its log streams.
     pub fn log(&self, network: &TestNetwork, stream: &str) -> String {
         log_of(&network.dir().join("logs").join(&self.name), stream)
     }
@@ -176,7 +176,12 @@ impl Drop for Daemon {
     }
 }
 
-/// The newest lines of a log stream in a daemon's log folder.
+/// All lines of a log stream in a daemon's log folder. The link to the latest file is not followed: it may lead
+/// elsewhere in another mount namespace.
 pub fn log_of(folder: &Path, stream: &str) -> String {
-    fs::read_to_string(folder.join(stream).join("latest")).unwrap_or_default()
+    let Ok(entries) = fs::read_dir(folder.join(stream)) else { return String::new() };
+    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
+    files.sort();
+    files.iter().map(|file| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned()).collect()
 }

@@ -16,4 +16,5 @@ pub mod proxy;
 pub mod raw;
 pub mod record;
 pub mod sim;
+pub mod small;
 pub mod trace;
