@@ -2,6 +2,8 @@
 //! own API; and in the end insist until every order of theirs has come to its end. The simulator and the tests
 //! on real processes put the same load on the same programs.
 
+mod insist;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,20 +14,17 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use strife_client::api::Known;
-use strife_client::outbox::Credit;
 use strife_client::{AccountNumber, Api, BankName, Currency, Money, Seams, Session, TransferId};
 use strife_proto::commit::{Key, OrderHash};
 use strife_proto::domain::{AccountRef, Order, PayeeAccount, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag};
 use strife_proto::v1;
 
-use crate::auditor::{Ended, Nature};
+use crate::auditor::Nature;
 use crate::record::Recorder;
 
 /// Tries of one order before it is left for the calm phase.
 const TRIES_MAX: usize = 4;
-/// Orders that are insisted on at a time.
-const INSISTED_MAX: usize = 24;
 /// Tasks that pay for one person at a time.
 pub const TASKS_PER_PERSON: usize = 3;
 
@@ -135,7 +134,7 @@ pub async fn live(workload: Arc<Workload>, apis: Vec<Api>, seams: Seams) {
         };
         tokio::spawn(one.pay_all());
     }
-    insist(workload, apis).await;
+    insist::insist(workload, apis).await;
 }
 
 /// One of the things that a person does at a time.
@@ -321,61 +320,4 @@ async fn submit(workload: &Workload, api: &Api, signed: &Signed, again: bool) ->
     let reply = api.submit(session, &signed.order, &signed.signature, again).await;
     workload.recorder.hears(&signed.order, &reply);
     matches!(reply, Ok(Known::Ended { .. }))
-}
-
-/// What an order still wants: its end, or the payee's bank's word that the money is there.
-fn is_open(workload: &Workload, id: &(Key, OrderHash)) -> bool {
-    workload.recorder.with(|auditor| {
-        auditor.orders().get(id).is_some_and(|audited| match audited.ended {
-            None => audited.asked.is_some() || audited.cancel_asked.is_some(),
-            Some((_, Ended::Posted)) => {
-                audited.order.is_interbank() && audited.credited.is_none() && !audited.suspended
-            }
-            Some(_) => false,
-        })
-    })
-}
-
-/// In the calm phase, sends every open order again and again until all have ended.
-async fn insist(workload: Arc<Workload>, apis: Vec<Api>) {
-    let mut round = 0;
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if !workload.calm.load(Ordering::Relaxed) || workload.remaining() > 0 {
-            continue;
-        }
-        round += 1;
-        let open: Vec<Signed> = {
-            let orders = workload.lock();
-            orders.iter().filter(|(id, _)| is_open(&workload, id)).map(|(_, o)| o.clone()).collect()
-        };
-        if open.is_empty() {
-            workload.done.store(true, Ordering::Relaxed);
-            continue;
-        }
-        for some in open.chunks(INSISTED_MAX) {
-            join_all(some.iter().enumerate().map(|(at, signed)| {
-                let (api, workload) = (&apis[(at + round) % apis.len()], &workload);
-                async move { ask_for_the_end(workload, api, signed).await }
-            }))
-            .await;
-        }
-    }
-}
-
-async fn ask_for_the_end(workload: &Workload, api: &Api, signed: &Signed) {
-    let id = (signed.order.key().clone(), signed.order.hash());
-    let ended =
-        workload.recorder.with(|auditor| auditor.orders().get(&id).is_some_and(|a| a.ended.is_some()));
-    if !ended {
-        submit(workload, api, signed, true).await;
-        return;
-    }
-    // the payer's bank knows whether the payee's bank has acknowledged
-    let session = &workload.people[signed.person].session;
-    let reply = api.outcome(session, &signed.order).await;
-    let credited = matches!(&reply, Ok(Known::Ended { credit, .. }) if *credit != Credit::Unconfirmed);
-    if credited {
-        workload.recorder.hears(&signed.order, &reply);
-    }
 }
