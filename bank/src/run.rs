@@ -130,6 +130,9 @@ pub async fn run(
         promises = state.promises.len(),
         "the journal is replayed"
     );
+    if let Some(durability) = store.durability().map_err(FolderError::Sqlite)? {
+        tracing::info!(target: "strife::daemon", "the writer's own connection has {durability}");
+    }
 
     let shared = Arc::new(Shared::new(state));
     let projected = projector.progress();

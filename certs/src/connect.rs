@@ -50,5 +50,6 @@ pub fn channel(
         .http2_keep_alive_interval(keepalive.every)
         .keep_alive_timeout(keepalive.answer_max)
         .keep_alive_while_idle(true)
+        .http2_reset_stream_duration(keepalive.given_up_kept)
         .connect_with_connector_lazy(connector)
 }

@@ -1,13 +1,21 @@
 //! Rotating log files, one folder for each stream: `rpc` has one line for each call, and for each
 //! protocol message at the bank that it came to,
 //! `daemon` everything else. Files rotate daily (UTC); `latest` in each folder is a link for `tail -F`.
+//!
+//! A folder that cannot be written ends the start. If it fails later, the daemon goes on without those lines, and
+//! says in the file how many are missing once it can be written again.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use strife_config::{LogFormat, LogSettings};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -20,10 +28,13 @@ const LINES_WAITING_MAX: usize = 65_536;
 /// The target of RPC lines.
 pub const RPC: &str = "strife::rpc";
 
+/// What the start writes into each folder to see that there is room, in bytes: more than the smallest block.
+const PROBE_BYTES: usize = 64 * 1024;
+
 /// Why logging cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The folder cannot be made.
+    /// The folder cannot be made or written.
     #[error("the log folder {path}: {source}", path = path.display())]
     Folder {
         /// The folder.
@@ -49,12 +60,14 @@ pub enum LogError {
 pub struct LogGuard {
     _guards: Vec<WorkerGuard>,
     counters: Vec<ErrorCounter>,
+    unwritten: Arc<AtomicUsize>,
 }
 
 impl LogGuard {
-    /// Lines dropped so far because the disk was too slow.
+    /// Lines lost so far because the disk was too slow or could not be written.
     pub fn dropped_lines(&self) -> usize {
-        self.counters.iter().map(ErrorCounter::dropped_lines).sum()
+        let slow: usize = self.counters.iter().map(ErrorCounter::dropped_lines).sum();
+        slow + self.unwritten.load(Ordering::Relaxed)
     }
 }
 
@@ -63,8 +76,9 @@ impl LogGuard {
 /// # Errors
 /// [`LogError`].
 pub fn begin(settings: &LogSettings) -> Result<LogGuard, LogError> {
-    let (rpc, rpc_guard) = stream(&settings.dir, "rpc", settings.files_max)?;
-    let (daemon, daemon_guard) = stream(&settings.dir, "daemon", settings.files_max)?;
+    let unwritten = Arc::new(AtomicUsize::new(0));
+    let (rpc, rpc_guard) = stream(settings, "rpc", unwritten.clone())?;
+    let (daemon, daemon_guard) = stream(settings, "daemon", unwritten.clone())?;
     let counters = vec![rpc.error_counter(), daemon.error_counter()];
     let rpc_only = Targets::new().with_target(RPC, LevelFilter::INFO);
     let others = Targets::new().with_default(LevelFilter::INFO).with_target(RPC, LevelFilter::OFF);
@@ -72,22 +86,107 @@ pub fn begin(settings: &LogSettings) -> Result<LogGuard, LogError> {
         .with(lines(rpc, settings.format).with_filter(rpc_only))
         .with(lines(daemon, settings.format).with_filter(others))
         .try_init()?;
-    Ok(LogGuard { _guards: vec![rpc_guard, daemon_guard], counters })
+    Ok(LogGuard { _guards: vec![rpc_guard, daemon_guard], counters, unwritten })
 }
 
-fn stream(dir: &Path, name: &str, files_max: usize) -> Result<(NonBlocking, WorkerGuard), LogError> {
-    let folder = dir.join(name);
-    std::fs::create_dir_all(&folder).map_err(|source| LogError::Folder { path: folder.clone(), source })?;
+fn stream(
+    settings: &LogSettings,
+    name: &str,
+    unwritten: Arc<AtomicUsize>,
+) -> Result<(NonBlocking, WorkerGuard), LogError> {
+    let folder = settings.dir.join(name);
+    let at = |source| LogError::Folder { path: folder.clone(), source };
+    std::fs::create_dir_all(&folder).and_then(|()| probe(&folder)).map_err(at)?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(name)
         .filename_suffix("log")
-        .max_log_files(files_max)
+        .max_log_files(settings.files_max)
         .latest_symlink("latest")
         .build(&folder)
         .map_err(|source| LogError::File { path: folder.clone(), source })?;
     let builder = tracing_appender::non_blocking::NonBlockingBuilder::default();
-    Ok(builder.buffered_lines_limit(LINES_WAITING_MAX).lossy(true).finish(file))
+    let lines = Lines { file, format: settings.format, missing: 0, is_torn: false, unwritten };
+    Ok(builder.buffered_lines_limit(LINES_WAITING_MAX).lossy(true).finish(lines))
+}
+
+/// Writes a little and takes it away again: a full disk still lets an empty file be made.
+fn probe(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(".probe");
+    let written = std::fs::File::create(&path)
+        .and_then(|mut file| file.write_all(&[b'\n'; PROBE_BYTES]).and_then(|()| file.sync_data()));
+    let removed = std::fs::remove_file(&path);
+    written.and(removed)
+}
+
+/// Writes lines, each whole or not at all as far as the disk lets it. Whoever calls does not look at errors: a
+/// line that cannot be written is counted here, and the count is told in its place.
+struct Lines<W> {
+    file: W,
+    format: LogFormat,
+    /// Lines that could not be written since the last one that could.
+    missing: usize,
+    /// The last line was written in part.
+    is_torn: bool,
+    /// All that could not be written since the start.
+    unwritten: Arc<AtomicUsize>,
+}
+
+impl<W: Write> Lines<W> {
+    fn put(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let mut rest = line;
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    rest = &rest[count..];
+                    self.is_torn = !rest.is_empty();
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_what_is_missing(&mut self) -> std::io::Result<()> {
+        if self.is_torn {
+            self.put(b"\n")?;
+        }
+        if self.missing == 0 {
+            return Ok(());
+        }
+        let mut time = String::new();
+        // a String takes everything
+        let _ = SystemTime.format_time(&mut Writer::new(&mut time));
+        let (time, missing) = (time.trim(), self.missing);
+        let what = format!("{missing} lines are missing here: the log could not be written");
+        let line = match self.format {
+            LogFormat::Text => format!("{time}  WARN {what}\n"),
+            LogFormat::Json => {
+                format!(
+                    "{{\"timestamp\":\"{time}\",\"level\":\"WARN\",\"message\":\"{what}\",\"missing\":{missing}}}\n"
+                )
+            }
+        };
+        self.put(line.as_bytes())?;
+        self.missing = 0;
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Lines<W> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        if self.tell_what_is_missing().and_then(|()| self.put(line)).is_err() {
+            self.missing += 1;
+            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn lines<S>(writer: NonBlocking, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
@@ -98,5 +197,61 @@ where
     match format {
         LogFormat::Text => layer.boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with so much room.
+    #[derive(Default)]
+    struct Small {
+        text: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Small {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let count = bytes.len().min(self.room);
+            if count == 0 {
+                return Err(std::io::ErrorKind::StorageFull.into());
+            }
+            self.text.extend(&bytes[..count]);
+            self.room -= count;
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_a_full_disk_did_not_take_are_counted_and_told_when_there_is_room() {
+        for format in [LogFormat::Text, LogFormat::Json] {
+            let unwritten = Arc::new(AtomicUsize::new(0));
+            let file = Small { room: 9, ..Small::default() };
+            let mut lines = Lines { file, format, missing: 0, is_torn: false, unwritten: unwritten.clone() };
+            for line in ["first\n", "second\n", "third\n"] {
+                assert_eq!(lines.write(line.as_bytes()).unwrap(), line.len());
+            }
+            assert_eq!(unwritten.load(Ordering::Relaxed), 2);
+            lines.file.room = 1_000;
+            lines.write_all(b"fourth\n").unwrap();
+            lines.write_all(b"fifth\n").unwrap();
+            let text = String::from_utf8(lines.file.text).unwrap();
+            let shown: Vec<&str> = text.lines().collect();
+            assert_eq!(
+                (shown[0], shown[1], shown[3], shown[4]),
+                ("first", "sec", "fourth", "fifth"),
+                "{text}"
+            );
+            assert!(shown[2].contains("2 lines are missing here") && shown.len() == 5, "{text}");
+            if format == LogFormat::Json {
+                let told: serde_json::Value = serde_json::from_str(shown[2]).unwrap();
+                assert_eq!(told["missing"], 2);
+            }
+        }
     }
 }

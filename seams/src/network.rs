@@ -39,11 +39,18 @@ pub struct Keepalive {
     pub every: Duration,
     /// A ping that is not answered in this time ends the connection.
     pub answer_max: Duration,
+    /// How long a call that was given up is remembered, by the machine's own clock: what still comes for it in
+    /// that time is no surprise.
+    pub given_up_kept: Duration,
 }
 
 impl Default for Keepalive {
     fn default() -> Self {
-        Self { every: Duration::from_secs(2), answer_max: Duration::from_secs(3) }
+        Self {
+            every: Duration::from_secs(2),
+            answer_max: Duration::from_secs(3),
+            given_up_kept: Duration::from_secs(1),
+        }
     }
 }
 

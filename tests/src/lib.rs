@@ -5,8 +5,16 @@
 
 pub mod auditor;
 pub mod books;
+pub mod chaos;
+pub mod daemon;
 pub mod invariants;
+pub mod load;
 pub mod network;
+pub mod outside;
 pub mod people;
+pub mod proxy;
 pub mod raw;
+pub mod record;
 pub mod sim;
+pub mod small;
+pub mod trace;

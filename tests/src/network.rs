@@ -60,6 +60,12 @@ impl TestNetwork {
         Self::start_in(&program, gateways, &[], dir)
     }
 
+    /// Stops everything while this runtime goes on, so that connections of the test are told goodbye and no
+    /// daemon has to wait for them.
+    pub async fn end(self) {
+        tokio::task::spawn_blocking(|| drop(self)).await.unwrap();
+    }
+
     fn stop(&mut self) {
         signal(self.child.id(), Signal::TERM);
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -73,6 +79,11 @@ impl TestNetwork {
     /// The demo's own process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The program that its daemons are.
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// The demo's folder.

@@ -11,8 +11,6 @@ mod fixture;
 mod hostile;
 mod nonsense;
 mod outbox;
-mod people;
-mod record;
 mod run;
 mod seams;
 mod teller;

@@ -11,5 +11,5 @@ pub use chain::Batch;
 pub use chain::Chain;
 pub use reader::{JournalRead, JournalReader};
 pub use store::{
-    AppendError, Checkpointer, OpenError, OpenStore, PersonRow, Row, Sqlite, SqliteStore, Store,
+    AppendError, Checkpointer, Durability, OpenError, OpenStore, PersonRow, Row, Sqlite, SqliteStore, Store,
 };

@@ -115,12 +115,53 @@ pub enum OpenError {
         /// Its schema.
         found: i64,
     },
+    /// A commit would not be on the disk when it returns.
+    #[error("{path} would not keep a commit through a loss of power: it has {found}, not {WANTED}", path = path.display())]
+    NotDurable {
+        /// The file.
+        path: PathBuf,
+        /// What the connection has.
+        found: Durability,
+    },
     /// Somebody else reads it at this moment.
     #[error("{} is being read by another process", .0.display())]
     Busy(PathBuf),
     /// The system gave no random bytes for the key of the rows' digests.
     #[error("the system gave no random bytes")]
     Random,
+}
+
+/// How durable a commit is, read back from the connection that commits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Durability {
+    /// As SQLite names it.
+    pub journal_mode: String,
+    /// As SQLite numbers it: 2 is `FULL`.
+    pub synchronous: i64,
+}
+
+/// What a [`Durability`] must say, for a person to read.
+const WANTED: &str = "journal_mode=wal synchronous=2";
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "journal_mode={} synchronous={}", self.journal_mode, self.synchronous)
+    }
+}
+
+impl Durability {
+    /// Asks a connection. A pragma that cannot be followed is no error in SQLite, so only this tells.
+    fn read_back(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            journal_mode: connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?,
+            synchronous: connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?,
+        })
+    }
+
+    /// Whether a commit that has returned survives a loss of power.
+    pub fn is_full(&self) -> bool {
+        self.journal_mode == "wal" && self.synchronous == 2
+    }
 }
 
 /// Where batches become durable, and where they are read again. A trait so that tests can lose power at any
@@ -143,6 +184,13 @@ pub trait Store: Send + std::fmt::Debug {
         pass(When::After, batch, rows);
         written
     }
+
+    /// What the writer's own connection says about how durable [`Store::append`] is; `None` for a store that
+    /// is not SQLite.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn durability(&self) -> rusqlite::Result<Option<Durability>>;
 
     /// A keyed digest of a person's row, which is all that the chain carries of it.
     fn digest(&self, row: &PersonRow) -> Bytes;
@@ -263,18 +311,16 @@ impl SqliteStore {
             return Err(OpenError::Foreign { path, found, expected: whose });
         }
         let digest_key = meta("digest_key")?;
+        must_be_durable(&connection, &path)?;
         Ok(Self { connection, digest_key })
     }
+}
 
-    /// What the writer's own connection has for `journal_mode` and `synchronous`.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn durability(&self) -> rusqlite::Result<(String, i64)> {
-        let mode = self.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
-        let synchronous = self.connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
-        Ok((mode, synchronous))
-    }
+/// Refuses a connection whose commits would not last.
+fn must_be_durable(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let found = Durability::read_back(connection)
+        .map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    if found.is_full() { Ok(()) } else { Err(OpenError::NotDurable { path: path.to_owned(), found }) }
 }
 
 #[tonic::async_trait]
@@ -284,6 +330,10 @@ impl Store for SqliteStore {
             Some(ErrorCode::DiskFull) => AppendError::Full(error),
             _ => AppendError::Fatal(error),
         })
+    }
+
+    fn durability(&self) -> rusqlite::Result<Option<Durability>> {
+        Durability::read_back(&self.connection).map(Some)
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {
@@ -402,5 +452,27 @@ impl Checkpointer {
     pub fn run(&self) -> rusqlite::Result<()> {
         self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).optional()?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_whose_commits_would_not_last_is_refused_with_what_it_has() {
+        // SQLite cannot follow the pragma here, and says so only when asked
+        let connection = Connection::open_in_memory().unwrap();
+        configure(&connection, "FULL").unwrap();
+        let refused = must_be_durable(&connection, Path::new("journal.db")).unwrap_err().to_string();
+        assert!(refused.contains("journal_mode=memory synchronous=2"), "{refused}");
+
+        let dir = tempfile::tempdir().unwrap();
+        let connection = Connection::open(dir.path().join(FILE)).unwrap();
+        configure(&connection, "NORMAL").unwrap();
+        let refused = must_be_durable(&connection, Path::new("journal.db")).unwrap_err().to_string();
+        assert!(refused.contains("has journal_mode=wal synchronous=1, not"), "{refused}");
+        configure(&connection, "FULL").unwrap();
+        must_be_durable(&connection, Path::new("journal.db")).unwrap();
     }
 }

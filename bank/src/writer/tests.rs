@@ -13,7 +13,7 @@ use strife_proto::v1;
 use super::*;
 use crate::command::{Said, SignedOrder};
 use crate::journal::chain::Batch as Row_;
-use crate::journal::{PersonRow, Sqlite, SqliteStore};
+use crate::journal::{Durability, PersonRow, Sqlite, SqliteStore};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
 use crate::open::Folder;
@@ -47,6 +47,10 @@ impl Store for TestStore {
         self.inner.write(batch, rows).await?;
         *self.durable.lock().unwrap() += 1;
         Ok(())
+    }
+
+    fn durability(&self) -> rusqlite::Result<Option<Durability>> {
+        self.inner.durability()
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {
@@ -476,7 +480,8 @@ fn the_journal_is_written_with_full_sync_and_a_foreign_or_altered_one_is_refused
     let TestBank { writer, projector, dir, .. } = bank;
     drop((writer, projector));
     let store = SqliteStore::open(dir.path(), &own()).unwrap();
-    assert_eq!(store.durability().unwrap(), ("wal".into(), 2));
+    let durability = store.durability().unwrap().unwrap();
+    assert_eq!((durability.journal_mode.as_str(), durability.synchronous), ("wal", 2));
     drop(store);
     let foreign = Own { bank: BankName::new("Bank9").unwrap(), network: "test".into() };
     let error = Folder::open(dir.path(), &Sqlite, foreign, 0).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::ffi;
 use strife_bank::journal::{
-    AppendError, Batch, Checkpointer, JournalRead, OpenError, OpenStore, PersonRow, Row, Store,
+    AppendError, Batch, Checkpointer, Durability, JournalRead, OpenError, OpenStore, PersonRow, Row, Store,
 };
 use strife_bank::ledger::state::{Own, PersonId, SessionId};
 use strife_proto::signing::sha256;
@@ -148,6 +148,10 @@ impl Store for Disk {
         // durable, and nobody is told yet
         tokio::time::sleep(Duration::from_millis(wait_ms / 4)).await;
         Ok(())
+    }
+
+    fn durability(&self) -> rusqlite::Result<Option<Durability>> {
+        Ok(None)
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {

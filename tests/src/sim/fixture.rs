@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use super::disk::Image;
 use super::seams::BEGINS_AT_MS;
+use crate::load::Person;
 
 /// The network's name.
 pub const NETWORK: &str = "sim";
@@ -47,21 +48,6 @@ pub const BANK_PORTS: (u16, u16) = (9001, 9002);
 pub const GATEWAY_PORT: u16 = 9000;
 /// How long the sessions that are there from the beginning last, in milliseconds (30 days).
 const SESSION_MS: i64 = 30 * 86_400_000;
-
-/// One person with an account, a device and a session.
-#[derive(Clone, Debug)]
-pub struct Person {
-    /// Log-in name; the password is `password of {login}`.
-    pub login: String,
-    /// The person's bank.
-    pub bank: BankName,
-    /// The one account.
-    pub account: AccountNumber,
-    /// The registered device.
-    pub device: Arc<SigningKey>,
-    /// A session that lasts longer than any simulation.
-    pub session: Session,
-}
 
 /// What every simulation begins with.
 #[derive(Debug)]

@@ -28,7 +28,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::disk::Disk;
 use super::fixture::{BANK_PORTS, NETWORK, fixture};
-use super::people::{Signed, Workload};
+use crate::load::{Signed, Workload};
 
 /// Messages that wait for a slow bank.
 const WAITING_MAX: usize = 64;

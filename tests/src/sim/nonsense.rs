@@ -23,8 +23,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::disk::Disk;
 use super::fixture::{BANK_PORTS, fixture};
 use super::hostile::Attacker;
-use super::people::Workload;
 use super::seams::SimPort;
+use crate::load::Workload;
 
 /// The nonsense bank's process.
 ///

@@ -7,8 +7,8 @@ use std::time::Duration;
 use strife_client::TransferId;
 use strife_client::outbox::{OutboxError, OutboxStore, State, Stored};
 
-use super::record::Recorder;
 use crate::auditor::{Ended, Nature};
+use crate::record::Recorder;
 
 /// The disk under an outbox. Clones are the same disk; it outlives the client's process.
 #[derive(Clone, Debug)]

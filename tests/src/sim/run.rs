@@ -13,6 +13,7 @@ use strife_bank::journal::{JournalRead, OpenStore};
 use strife_bank::ledger::state::Own;
 use strife_bank::passwords::Cost;
 use strife_bank::run::Outside;
+use strife_client::Api;
 use strife_daemon::lifecycle::Stop;
 use strife_proto::commit::BankName;
 use turmoil::Sim;
@@ -22,12 +23,12 @@ use super::faults::{Fault, HOSTILE, PEOPLE, Plan, TELLER, plan};
 use super::fixture::{BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, fixture};
 use super::hostile;
 use super::nonsense;
-use super::people::{self, Workload};
-use super::record::Recorder;
 use super::seams::{BEGINS_AT_MS, MachineClock, SimPort, seams};
 use super::teller::{self, Teller};
 use crate::auditor::{Auditor, Judged};
 use crate::invariants::{Evidence, Journal};
+use crate::load::{self, Workload};
+use crate::record::Recorder;
 
 /// How far each step moves time, in milliseconds.
 const TICK_MS: u64 = 10;
@@ -127,7 +128,7 @@ pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
         for person in &fixture().people {
             auditor.account(&person.bank, person.account, &person.login, OPENING);
         }
-        Recorder::new(auditor, MachineClock::new(true_ms.clone()), run.verbose)
+        Recorder::new(auditor, Arc::new(MachineClock::new(true_ms.clone())), run.verbose)
     };
     let mut everybody: Vec<_> =
         fixture().people.iter().filter(|p| banks.iter().any(|b| b == p.bank.as_str())).cloned().collect();
@@ -217,7 +218,12 @@ impl World<'_> {
         self.sim.host(PEOPLE, move || {
             let (machine, workload) = (machine.clone(), paying.clone());
             async move {
-                people::live(workload, machine.seams()).await;
+                let seams = machine.seams();
+                let api = |name: &&str| {
+                    let address = format!("{name}:{GATEWAY_PORT}");
+                    Api::new(fixture().trust.clone(), &address, 2_000, seams.clone())
+                };
+                load::live(workload, GATEWAYS.iter().map(api).collect(), seams.clone()).await;
                 Ok(())
             }
         });

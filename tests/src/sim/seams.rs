@@ -58,7 +58,12 @@ impl Dial for SimNetwork {
     }
 
     fn keepalive(&self) -> Keepalive {
-        Keepalive { every: Duration::from_millis(400), answer_max: Duration::from_millis(500) }
+        Keepalive {
+            every: Duration::from_millis(400),
+            answer_max: Duration::from_millis(500),
+            // that clock runs on in the machine's time, not in the simulation's
+            given_up_kept: Duration::from_secs(86_400),
+        }
     }
 }
 

@@ -15,9 +15,9 @@ use strife_client::worker::Parts;
 use strife_client::{Client, Currency, Money, Payment, Seams, TransferId};
 use strife_proto::domain::{AccountRef, PayeeAccount};
 
-use super::fixture::{NETWORK, Person, fixture, password_of};
+use super::fixture::{NETWORK, fixture, password_of};
 use super::outbox::{OutboxDisk, SimOutbox};
-use super::people::Workload;
+use crate::load::{Person, Workload};
 
 /// What outlives a crash of this person's machine.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use strife_proto::domain::ReceivedOrder;
 use strife_proto::signing::sha256;
 use strife_proto::v1;
 
-use super::seams::{BEGINS_AT_MS, MachineClock};
-use crate::auditor::{Auditor, Ended, Nature};
 use strife_seams::Clock;
+
+use crate::auditor::{Auditor, Ended, Nature};
 
 #[derive(Debug)]
 struct Inside {
@@ -27,15 +27,17 @@ struct Inside {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     inside: Arc<Mutex<Inside>>,
-    clock: MachineClock,
+    clock: Arc<dyn Clock>,
+    begins_at_ms: i64,
 }
 
 impl Recorder {
-    /// Begins with an auditor; `verbose` keeps the lines.
-    pub fn new(auditor: Auditor, clock: MachineClock, verbose: bool) -> Self {
+    /// Begins now, by a clock, with an auditor; `verbose` keeps the lines.
+    pub fn new(auditor: Auditor, clock: Arc<dyn Clock>, verbose: bool) -> Self {
         let text = verbose.then(String::new);
         let inside = Inside { auditor, digest: [0; 32], lines: 0, text };
-        Self { inside: Arc::new(Mutex::new(inside)), clock }
+        let begins_at_ms = clock.now_ms();
+        Self { inside: Arc::new(Mutex::new(inside)), clock, begins_at_ms }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside> {
@@ -44,7 +46,7 @@ impl Recorder {
 
     /// Adds a line to the trace.
     pub fn note(&self, what: &str) {
-        let at_ms = self.clock.now_ms() - BEGINS_AT_MS;
+        let at_ms = self.clock.now_ms() - self.begins_at_ms;
         let mut inside = self.lock();
         let line = format!("{at_ms:>7} {what}\n");
         inside.digest = sha256(&[inside.digest.as_slice(), line.as_bytes()].concat());

@@ -1,5 +1,8 @@
 //! The workload: people who pay, cancel, read, send twice, re-use ids and forge, over the production client's
-//! own API; and in the end insist until every order of theirs has come to its end.
+//! own API; and in the end insist until every order of theirs has come to its end. The simulator and the tests
+//! on real processes put the same load on the same programs.
+
+mod insist;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,23 +14,34 @@ use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use strife_client::api::Known;
-use strife_client::outbox::Credit;
-use strife_client::{Api, Currency, Money, Seams, TransferId};
+use strife_client::{AccountNumber, Api, BankName, Currency, Money, Seams, Session, TransferId};
 use strife_proto::commit::{Key, OrderHash};
 use strife_proto::domain::{AccountRef, Order, PayeeAccount, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag};
 use strife_proto::v1;
 
-use super::fixture::{GATEWAY_PORT, GATEWAYS, NETWORK, Person, fixture};
-use super::record::Recorder;
-use crate::auditor::{Audited, Ended, Nature};
+use crate::auditor::{Audited, Nature};
+use crate::record::Recorder;
 
 /// Tries of one order before it is left for the calm phase.
 const TRIES_MAX: usize = 4;
-/// Orders that are insisted on at a time.
-const INSISTED_MAX: usize = 24;
 /// Tasks that pay for one person at a time.
 pub const TASKS_PER_PERSON: usize = 3;
+
+/// One person with an account, a device and a session.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Log-in name.
+    pub login: String,
+    /// The person's bank.
+    pub bank: BankName,
+    /// The account that pays.
+    pub account: AccountNumber,
+    /// The registered device.
+    pub device: Arc<SigningKey>,
+    /// A session that lasts longer than the load.
+    pub session: Session,
+}
 
 /// An order with its signature, ready to be sent by whoever holds it.
 #[derive(Clone, Debug)]
@@ -51,7 +65,7 @@ pub struct Workload {
     pub recorder: Recorder,
     orders: Mutex<BTreeMap<(Key, OrderHash), Signed>>,
     remaining: Vec<AtomicUsize>,
-    /// Nothing new is asked for; everything open is insisted on.
+    /// Everything open is insisted on, once nothing new remains.
     pub calm: AtomicBool,
     /// Everything has ended.
     pub done: AtomicBool,
@@ -79,6 +93,14 @@ impl Workload {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Nothing new is begun from now on; what is open is insisted on.
+    pub fn be_calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+        for count in &self.remaining {
+            count.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Orders that nobody has begun yet.
     pub fn remaining(&self) -> usize {
         self.remaining.iter().map(|count| count.load(Ordering::Relaxed)).sum()
@@ -104,16 +126,9 @@ impl Workload {
     }
 }
 
-/// The people's machine, from its start to its crash.
-pub async fn live(workload: Arc<Workload>, seams: Seams) {
+/// The people's machine, from its start to its crash, with the gateways that it knows.
+pub async fn live(workload: Arc<Workload>, apis: Vec<Api>, seams: Seams) {
     let start = workload.starts.fetch_add(1, Ordering::Relaxed) as u64;
-    let apis: Vec<Api> = GATEWAYS
-        .iter()
-        .map(|name| {
-            let address = format!("{name}:{GATEWAY_PORT}");
-            Api::new(fixture().trust.clone(), &address, 2_000, seams.clone())
-        })
-        .collect();
     for task in 0..workload.people.len() * TASKS_PER_PERSON {
         let seed = workload.seed ^ (start << 32) ^ (task as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let one = One {
@@ -125,7 +140,7 @@ pub async fn live(workload: Arc<Workload>, seams: Seams) {
         };
         tokio::spawn(one.pay_all());
     }
-    insist(workload, apis).await;
+    insist::insist(workload, apis).await;
 }
 
 /// One of the things that a person does at a time.
@@ -183,7 +198,7 @@ impl One {
         let may_expire = self.random.random_ratio(1, 12);
         let life_ms = if may_expire { self.random.random_range(1..1500) } else { 7 * 86_400_000 };
         let order = Order {
-            network: NETWORK.into(),
+            network: self.apis[0].network().to_owned(),
             key: Key { bank: self.me().bank.clone(), id: TransferId(self.seams.new_id().unwrap()) },
             payer: self.me().account,
             payee: self.payee(),
@@ -311,61 +326,4 @@ async fn submit(workload: &Workload, api: &Api, signed: &Signed, again: bool) ->
     let reply = api.submit(session, &signed.order, &signed.signature, again).await;
     workload.recorder.hears(&signed.order, &reply);
     matches!(reply, Ok(Known::Ended { .. }))
-}
-
-/// What an order still wants: its end, or the payee's bank's word that the money is there.
-fn is_open(workload: &Workload, id: &(Key, OrderHash)) -> bool {
-    workload.recorder.with(|auditor| {
-        auditor.orders().get(id).is_some_and(|audited| match audited.ended {
-            None => audited.asked.is_some() || audited.cancel_asked.is_some(),
-            Some((_, Ended::Posted)) => {
-                audited.order.is_interbank() && audited.credited.is_none() && !audited.suspended
-            }
-            Some(_) => false,
-        })
-    })
-}
-
-/// In the calm phase, sends every open order again and again until all have ended.
-async fn insist(workload: Arc<Workload>, apis: Vec<Api>) {
-    let mut round = 0;
-    loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        if !workload.calm.load(Ordering::Relaxed) || workload.remaining() > 0 {
-            continue;
-        }
-        round += 1;
-        let open: Vec<Signed> = {
-            let orders = workload.lock();
-            orders.iter().filter(|(id, _)| is_open(&workload, id)).map(|(_, o)| o.clone()).collect()
-        };
-        if open.is_empty() {
-            workload.done.store(true, Ordering::Relaxed);
-            continue;
-        }
-        for some in open.chunks(INSISTED_MAX) {
-            join_all(some.iter().enumerate().map(|(at, signed)| {
-                let (api, workload) = (&apis[(at + round) % apis.len()], &workload);
-                async move { ask_for_the_end(workload, api, signed).await }
-            }))
-            .await;
-        }
-    }
-}
-
-async fn ask_for_the_end(workload: &Workload, api: &Api, signed: &Signed) {
-    let id = (signed.order.key().clone(), signed.order.hash());
-    let ended =
-        workload.recorder.with(|auditor| auditor.orders().get(&id).is_some_and(|a| a.ended.is_some()));
-    if !ended {
-        submit(workload, api, signed, true).await;
-        return;
-    }
-    // the payer's bank knows whether the payee's bank has acknowledged
-    let session = &workload.people[signed.person].session;
-    let reply = api.outcome(session, &signed.order).await;
-    let credited = matches!(&reply, Ok(Known::Ended { credit, .. }) if *credit != Credit::Unconfirmed);
-    if credited {
-        workload.recorder.hears(&signed.order, &reply);
-    }
 }
