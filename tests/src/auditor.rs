@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use strife_client::Verdict;
 use strife_client::api::{ApiError, Known};
 use strife_client::outbox::Credit;
@@ -75,7 +76,7 @@ struct Reading {
 }
 
 /// How much was judged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Orders asked for.
     pub orders: usize,

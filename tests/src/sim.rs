@@ -15,4 +15,4 @@ mod run;
 mod seams;
 mod teller;
 
-pub use run::{Counts, Failure, Run, Seeds, simulate};
+pub use run::{Counts, Failure, Run, simulate};

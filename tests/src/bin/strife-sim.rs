@@ -1,13 +1,13 @@
 //! Simulates whole networks, one for each seed, until one fails or none is left.
 
-use std::process::ExitCode;
-use std::sync::{Mutex, PoisonError};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
 use clap::Parser;
+use serde::{Deserialize, Serialize};
 use strife_faults::Bug;
 use strife_tests::auditor::Judged;
-use strife_tests::sim::{Counts, Failure, Run, Seeds, simulate};
+use strife_tests::sim::{Counts, Failure, Run, simulate};
 
 /// Simulates whole networks, one for each seed.
 #[derive(Debug, Parser)]
@@ -24,16 +24,22 @@ struct Arguments {
     /// Simulate each seed twice and compare the traces.
     #[arg(long)]
     twice: bool,
-    /// Threads; as many as there are cores unless told.
+    /// Processes; as many as there are cores unless told.
     #[arg(long)]
-    threads: Option<usize>,
+    processes: Option<usize>,
+    /// A process's share: every so many seeds.
+    #[arg(long, default_value_t = 1, hide = true)]
+    step: u64,
+    /// Simulates in this very process and prints what it came to as JSON.
+    #[arg(long, hide = true)]
+    share: bool,
     /// Plant a bug: the simulation should fail.
     #[arg(long, value_parser = |name: &str| Bug::from_name(name).ok_or("no such bug"))]
     planted: Option<Bug>,
 }
 
 /// What all seeds came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Sum {
     seeds: u64,
     judged: Judged,
@@ -42,59 +48,61 @@ struct Sum {
     entries: usize,
     syncs: u64,
     simulated_ms: u64,
-    failure: Option<Failure>,
+    /// The first seed that failed, and why.
+    failure: Option<(u64, Vec<String>)>,
 }
 
 impl Sum {
     fn add(&mut self, counts: &Counts) {
-        self.seeds += 1;
-        self.judged = self.judged.plus(counts.judged);
-        self.faults += counts.faults;
-        self.crashes += counts.crashes;
-        self.entries += counts.entries;
-        self.syncs += counts.syncs;
-        self.simulated_ms += counts.simulated_ms;
+        self.plus(Sum {
+            seeds: 1,
+            judged: counts.judged,
+            faults: counts.faults,
+            crashes: counts.crashes,
+            entries: counts.entries,
+            syncs: counts.syncs,
+            simulated_ms: counts.simulated_ms,
+            failure: None,
+        });
+    }
+
+    fn plus(&mut self, other: Sum) {
+        self.seeds += other.seeds;
+        self.judged = self.judged.plus(other.judged);
+        self.faults += other.faults;
+        self.crashes += other.crashes;
+        self.entries += other.entries;
+        self.syncs += other.syncs;
+        self.simulated_ms += other.simulated_ms;
+        if self.failure.is_none() {
+            self.failure = other.failure;
+        }
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if arguments.planted.is_some() && !strife_faults::PLANTABLE {
         eprintln!("this build has no bugs to plant; build it without --release");
-        return ExitCode::from(2);
+        return Ok(ExitCode::from(2));
     }
     strife_faults::plant(arguments.planted);
-    if let Some(seed) = arguments.seed {
-        return show(seed);
+    match (arguments.seed, arguments.twice) {
+        (Some(seed), false) => return Ok(show(seed)),
+        (Some(seed), true) => return Ok(compare(seed)),
+        (None, _) => {}
     }
-    let threads =
-        arguments.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let seeds = Seeds::new(arguments.from..arguments.from.saturating_add(arguments.seeds));
-    let sum = Mutex::new(Sum::default());
+    if arguments.share {
+        let sum = simulate_all(&arguments);
+        println!("{}", serde_json::to_string(&sum)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let processes =
+        arguments.processes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let begun = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(seed) = seeds.take() {
-                    let result = one(seed, arguments.twice);
-                    let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
-                    match result {
-                        Ok(counts) => sum.add(&counts),
-                        Err(failure) => {
-                            seeds.stop();
-                            sum.failure.get_or_insert(*failure);
-                        }
-                    }
-                    if sum.seeds % 500 == 0 && sum.failure.is_none() {
-                        eprintln!("{} seeds in {} s", sum.seeds, begun.elapsed().as_secs());
-                    }
-                }
-            });
-        }
-    });
-    let sum = sum.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let sum = share_out(&arguments, processes as u64)?;
     println!(
-        "{} seeds in {} s on {threads} threads: {} orders, {} replies and {} balances judged; {} posted, {} declined \
+        "{} seeds in {} s by {processes} processes: {} orders, {} replies and {} balances judged; {} posted, {} declined \
          ({} cancelled), {} that can never post; {} faults, {} crashes; {} journal entries, {} syncs; {} s simulated",
         sum.seeds,
         begun.elapsed().as_secs(),
@@ -111,10 +119,53 @@ fn main() -> ExitCode {
         sum.syncs,
         sum.simulated_ms / 1000,
     );
-    match sum.failure {
+    Ok(match sum.failure {
         None => ExitCode::SUCCESS,
-        Some(failure) => failed(&failure, arguments.planted),
+        Some((seed, wrong)) => failed(seed, &wrong, arguments.planted),
+    })
+}
+
+/// Gives each process a share of the seeds. Processes, not threads: tokio numbers its tasks for a whole process, and
+/// a trace depends on these numbers.
+fn share_out(arguments: &Arguments, processes: u64) -> anyhow::Result<Sum> {
+    let mut children = Vec::new();
+    for process in 0..processes {
+        let mut command = Command::new(std::env::current_exe()?);
+        let from = arguments.from.saturating_add(process);
+        command.args(["--share", "--from", &from.to_string(), "--step", &processes.to_string()]);
+        command.args([
+            "--seeds",
+            &(arguments.seeds + processes - 1 - process).div_euclid(processes).to_string(),
+        ]);
+        command.args(arguments.twice.then_some("--twice"));
+        command.args(arguments.planted.iter().flat_map(|bug| ["--planted", bug.name()]));
+        children.push(command.stdout(Stdio::piped()).spawn()?);
     }
+    let mut sum = Sum::default();
+    for child in children {
+        let output = child.wait_with_output()?;
+        anyhow::ensure!(output.status.success(), "a process ended early: {}", output.status);
+        sum.plus(serde_json::from_slice(&output.stdout)?);
+    }
+    Ok(sum)
+}
+
+/// One process's share, until one fails.
+fn simulate_all(arguments: &Arguments) -> Sum {
+    let mut sum = Sum::default();
+    for number in 0..arguments.seeds {
+        match one(arguments.from + number * arguments.step, arguments.twice) {
+            Ok(counts) => sum.add(&counts),
+            Err(failure) => {
+                sum.failure = Some((failure.seed, failure.wrong));
+                break;
+            }
+        }
+        if sum.seeds.is_multiple_of(500) {
+            eprintln!("{} seeds by process {}", sum.seeds, std::process::id());
+        }
+    }
+    sum
 }
 
 fn one(seed: u64, twice: bool) -> Result<Counts, Box<Failure>> {
@@ -129,18 +180,39 @@ fn one(seed: u64, twice: bool) -> Result<Counts, Box<Failure>> {
     Ok(counts)
 }
 
-fn failed(failure: &Failure, planted: Option<Bug>) -> ExitCode {
-    println!("seed {} fails:", failure.seed);
-    for wrong in failure.wrong.iter().take(20) {
+fn failed(seed: u64, wrong: &[String], planted: Option<Bug>) -> ExitCode {
+    println!("seed {seed} fails:");
+    for wrong in wrong.iter().take(20) {
         println!("  {wrong}");
     }
     let profile = if cfg!(debug_assertions) { "" } else { "--release " };
     let planted = planted.map(|bug| format!(" --planted {}", bug.name())).unwrap_or_default();
-    println!(
-        "to repeat it: cargo run {profile}-p strife-tests --bin strife-sim -- --seed {}{planted}",
-        failure.seed
-    );
+    println!("to repeat it: cargo run {profile}-p strife-tests --bin strife-sim -- --seed {seed}{planted}");
     ExitCode::FAILURE
+}
+
+/// One seed twice, and where the traces part.
+fn compare(seed: u64) -> ExitCode {
+    let trace = || {
+        let counts = simulate(Run { seed, verbose: true }).unwrap_or_else(|failure| failure.counts);
+        counts.trace.unwrap_or_default()
+    };
+    let (one, two) = (trace(), trace());
+    let parted = one.lines().zip(two.lines()).enumerate().find(|(_, (one, two))| one != two);
+    match parted {
+        None if one == two => {
+            println!("seed {seed}: the same {} lines twice", one.lines().count());
+            ExitCode::SUCCESS
+        }
+        None => {
+            println!("seed {seed}: one trace is longer than the other");
+            ExitCode::FAILURE
+        }
+        Some((line, (one, two))) => {
+            println!("seed {seed}: the traces part in line {line}:\n  {one}\n  {two}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// One seed with its trace.

@@ -62,8 +62,6 @@ pub struct Fixture {
     pub gateways: BTreeMap<&'static str, GatewaySettings>,
     /// The client's settings; the data folder is each simulation's own.
     pub client: ClientSettings,
-    /// What the client believes.
-    pub trust: Trust,
     /// A gateway's certificate in the hands of somebody hostile.
     pub hostile: MemberFiles,
     /// The network's authority.
@@ -109,7 +107,7 @@ fn make() -> Fixture {
         people.extend(own);
     }
     let authority = network.ca_file();
-    Fixture { images, people, banks, gateways, client, trust, hostile, authority, _dir: dir }
+    Fixture { images, people, banks, gateways, client, hostile, authority, _dir: dir }
 }
 
 fn trust_files(network: &Network) -> TrustFiles {
