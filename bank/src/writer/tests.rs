@@ -35,6 +35,7 @@ impl Clock for TestClock {
 struct TestStore {
     inner: Box<dyn Store>,
     full: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
     durable: Arc<Mutex<u64>>,
 }
 
@@ -43,6 +44,9 @@ impl Store for TestStore {
     async fn write(&mut self, batch: &Row_, rows: &[Row]) -> Result<(), AppendError> {
         if self.full.load(Ordering::Relaxed) {
             return Err(AppendError::Full(rusqlite::Error::InvalidQuery));
+        }
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(AppendError::Fatal(rusqlite::Error::InvalidQuery));
         }
         self.inner.write(batch, rows).await?;
         *self.durable.lock().unwrap() += 1;
@@ -76,6 +80,7 @@ struct TestBank {
     projector: Projector,
     clock: Arc<TestClock>,
     full: Arc<AtomicBool>,
+    broken: Arc<AtomicBool>,
     durable: Arc<Mutex<u64>>,
     device: SigningKey,
     _woken: watch::Receiver<()>,
@@ -110,7 +115,9 @@ impl TestBank {
         let (wake, woken) = watch::channel(());
         let (full, durable) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
         let clock = Arc::new(TestClock::default());
-        let store = TestStore { inner: store, full: full.clone(), durable: durable.clone() };
+        let broken = Arc::new(AtomicBool::new(false));
+        let store =
+            TestStore { inner: store, full: full.clone(), broken: broken.clone(), durable: durable.clone() };
         let writer = Writer {
             store: Box::new(store),
             chain,
@@ -125,7 +132,19 @@ impl TestBank {
         };
         let device = SigningKey::from_seed(&[3; 32]).unwrap();
         let eviction = Eviction::default();
-        Self { writer, eviction, projector, clock, full, durable, device, _woken: woken, dir, next_id: 0 }
+        Self {
+            writer,
+            eviction,
+            projector,
+            clock,
+            full,
+            broken,
+            durable,
+            device,
+            _woken: woken,
+            dir,
+            next_id: 0,
+        }
     }
 
     /// Stops and starts again from the disk.
@@ -328,6 +347,21 @@ fn a_full_disk_changes_nothing_answers_unknown_and_is_got_over() {
     bank.check();
     let after = bank.report();
     assert_eq!(bank.restart().report(), after);
+}
+
+#[test]
+fn an_error_of_the_journal_ends_the_writer_and_answers_nobody() {
+    let (mut bank, ann, _) = TestBank::with_people(100, 0);
+    let order = bank.order("Bank1", ann, "bob@Bank1", 60);
+    bank.broken.store(true, Ordering::Relaxed);
+    let answered = Arc::new(AtomicBool::new(false));
+    let noted = answered.clone();
+    let respond: Respond = Box::new(move |_| noted.store(true, Ordering::Relaxed));
+    let queued = vec![(bank.decide(&order, None), respond)];
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let result = runtime.block_on(bank.writer.carry_out(queued, &mut bank.eviction));
+    assert!(matches!(result, Err(super::WriterError::Append(AppendError::Fatal(_)))));
+    assert!(!answered.load(Ordering::Relaxed));
 }
 
 #[test]

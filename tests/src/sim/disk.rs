@@ -60,6 +60,9 @@ struct Inside {
     /// Written and not yet synced: a loss of power keeps it or not.
     volatile: Option<(Batch, Vec<Row>)>,
     trouble: Trouble,
+    /// A sync has failed. The process has to end without another answer; the simulation ends it here, before its
+    /// connections can tell in an order that no seed decides.
+    failed: bool,
     /// Whether the next loss of power keeps what was not synced.
     keeps_unsynced: bool,
     syncs: u64,
@@ -87,6 +90,18 @@ impl Disk {
     /// The power goes: what was written and not synced is there afterwards, or not.
     pub fn lose_power(&self, keeps_unsynced: bool) {
         self.lock().keeps_unsynced = keeps_unsynced;
+    }
+
+    /// Whether this sync fails, or an earlier one did.
+    fn fails(&self) -> bool {
+        let mut inside = self.lock();
+        inside.failed |= std::mem::take(&mut inside.trouble.sync_fails);
+        inside.failed
+    }
+
+    /// Whether a sync has failed since this was asked last.
+    pub fn has_failed(&self) -> bool {
+        std::mem::take(&mut self.lock().failed)
     }
 
     /// What is durable now.
@@ -135,11 +150,11 @@ impl Store for Disk {
             inside.trouble.slow_ms
         };
         tokio::time::sleep(Duration::from_millis(1 + wait_ms)).await;
+        if self.fails() {
+            return std::future::pending().await;
+        }
         {
             let mut inside = self.lock();
-            if std::mem::take(&mut inside.trouble.sync_fails) {
-                return Err(AppendError::Fatal(failure(ffi::SQLITE_IOERR_FSYNC)));
-            }
             if let Some((batch, rows)) = inside.volatile.take() {
                 inside.durable.keep(&batch, &rows);
             }

@@ -353,6 +353,7 @@ impl World<'_> {
             .iter()
             .filter(|(_, machine)| machine.ended.swap(false, Ordering::Relaxed))
             .map(|(name, _)| name.clone())
+            .chain(self.disks.iter().filter(|(_, disk)| disk.has_failed()).map(|(name, _)| name.clone()))
             .collect();
         for name in ended {
             self.recorder.note(&format!("{name} has ended"));
