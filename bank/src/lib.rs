@@ -14,7 +14,9 @@ pub mod passwords;
 pub mod projection;
 pub mod run;
 pub mod service;
+pub mod snapshot;
 pub mod verify;
+pub mod witness;
 pub mod writer;
 
 pub use run::{Listeners, RunError, run};

@@ -1,4 +1,5 @@
-//! From a data folder to a bank's state: lock it, open the journal, bring the projections up to date, replay.
+//! From a data folder to a bank's state: lock it, check that the journal is whole, open it, bring the projections up
+//! to date, read the newest snapshot, replay what came after it.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use crate::journal::{Chain, OpenStore, Store};
 use crate::ledger::state::{Own, Session};
 use crate::ledger::{ApplyError, Kind, Overlay, State, apply};
 use crate::projection::{ProjectionError, Projector};
+use crate::snapshot::{self, SnapshotError};
+use crate::witness::{self, WitnessError};
 use crate::writer::person_of;
 
 /// How long a start waits for another process to let the folder go, in milliseconds.
@@ -54,6 +57,12 @@ pub enum FolderError {
         /// Why.
         source: ApplyError,
     },
+    /// The journal is not what was acknowledged.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
+    /// The snapshots cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// A person's row is malformed.
     #[error("a person's row is malformed")]
     Person,
@@ -70,6 +79,8 @@ pub struct Folder {
     pub state: State,
     /// The projections, up to date.
     pub projector: Projector,
+    /// The position that the newest snapshot reaches; 0 without one.
+    pub snapshot_position: u64,
     /// Held as long as the bank runs.
     pub lock: File,
 }
@@ -85,13 +96,23 @@ impl Folder {
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         let lock = File::create(dir.join("lock")).map_err(at)?;
         take(&lock).map_err(|_| FolderError::InUse(dir.to_owned()))?;
+        // before anything is moved: where a start is refused, every file stays as it was found
+        if let Some(journal) = stores.before(dir).map_err(WitnessError::from)? {
+            witness::check(dir, journal.as_ref())?;
+        }
         let mut store = stores.open(dir, &own)?;
+        let journal = stores.reader(dir)?;
+        witness::check(dir, journal.as_ref())?;
         let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
-        let mut state = State::new(own);
+        let (mut state, chain) = match snapshot::newest(dir, &own, journal.as_ref())? {
+            Some(snapshot) => (snapshot.state, snapshot.chain),
+            None => (State::new(own), Chain::default()),
+        };
+        let snapshot_position = chain.next_position - 1;
         load_rows(store.as_mut(), &mut state, now_ms)?;
-        let chain = replay(stores.reader(dir)?.as_ref(), &mut state)?;
-        Ok(Self { store, chain, state, projector, lock })
+        let chain = replay(journal.as_ref(), &mut state, chain, u64::MAX)?;
+        Ok(Self { store, chain, state, projector, snapshot_position, lock })
     }
 }
 
@@ -115,6 +136,7 @@ fn load_rows(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<()
         state.logins.insert(login, row.id);
         state.people.insert(row.id, person);
     }
+    state.own_accounts();
     store.forget_sessions(now_ms)?;
     for (id, person, expires_at_ms) in store.sessions()? {
         state.sessions.insert(id, Session { person, expires_at_ms });
@@ -122,19 +144,23 @@ fn load_rows(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<()
     Ok(())
 }
 
-/// Applies the whole journal to a state, checking the chain, and takes out of memory what is decided and
-/// acknowledged: the projections, which are up to date, hold it.
+/// Applies the journal after a point of its chain to the state at that point, up to a batch, checking the chain,
+/// and takes out of memory what is decided and acknowledged: the projections, which are up to date, hold it.
 ///
 /// # Errors
 /// [`FolderError`].
-pub fn replay(reader: &dyn JournalRead, state: &mut State) -> Result<Chain, FolderError> {
-    let mut chain = Chain::default();
-    loop {
+pub fn replay(
+    reader: &dyn JournalRead,
+    state: &mut State,
+    mut chain: Chain,
+    last: u64,
+) -> Result<Chain, FolderError> {
+    while chain.number < last {
         let batches = reader.batches_after(chain.number, BATCHES_PER_READ)?;
         if batches.is_empty() {
             break;
         }
-        for batch in &batches {
+        for batch in batches.iter().take_while(|batch| batch.number <= last) {
             chain.advance(batch).map_err(ReadError::from)?;
             let entries = entries_of(batch)?;
             let mut overlay = Overlay::over(state);

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 pub use write::describe;
 
 use crate::journal::reader::{JournalRead, ReadError};
-use crate::journal::store::configure;
+use crate::journal::store::{configure, open_read_only};
 use crate::journal::{Checkpointer, OpenStore};
 
 /// The projections' file in a bank's data folder.
@@ -101,7 +101,15 @@ impl Projector {
         let path = dir.join(FILE);
         let (connection, batch, position) = match open_file(&path, journal.as_ref()) {
             Ok(Some(opened)) => opened,
-            Ok(None) | Err(_) => {
+            found => {
+                if path.exists() {
+                    let why = found.err().map(|error| error.to_string());
+                    tracing::warn!(
+                        target: "strife::daemon",
+                        file = %path.display(), why = why.unwrap_or_else(|| "of another schema or journal".into()),
+                        "the projections are made anew"
+                    );
+                }
                 remove(&path)?;
                 (create(&path)?, 0, 0)
             }
@@ -171,6 +179,20 @@ fn create(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute("INSERT INTO progress VALUES (1, 0, 0, ?1)", [[0u8; 32]])?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(connection)
+}
+
+/// The last batch that the projections of a folder have seen, with its hash; `None` if there are none that can say.
+pub fn seen(dir: &Path) -> Option<(u64, [u8; 32])> {
+    let path = dir.join(FILE);
+    let connection = path.exists().then(|| open_read_only(&path).ok()).flatten()?;
+    let schema: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).ok()?;
+    if schema != SCHEMA_VERSION {
+        return None;
+    }
+    let progress = connection.query_row("SELECT batch, hash FROM progress", [], |row| {
+        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+    });
+    progress.ok()
 }
 
 /// The file with the last batch and position that it holds; `None` if it is not of this schema and journal.

@@ -1,6 +1,6 @@
 //! Reads the whole journal again and checks what it claims: the chain, the sums, the balances.
 
-use crate::journal::JournalRead;
+use crate::journal::{Chain, JournalRead};
 use crate::ledger::State;
 use crate::ledger::state::Own;
 use crate::open::replay;
@@ -28,7 +28,7 @@ pub fn verify(
     let mut chain_hash = [0; 32];
     match journal.map_err(crate::open::FolderError::from) {
         Err(error) => faults.push(error.to_string()),
-        Ok(reader) => match replay(reader.as_ref(), &mut state) {
+        Ok(reader) => match replay(reader.as_ref(), &mut state, Chain::default(), u64::MAX) {
             Ok(chain) => chain_hash = chain.hash,
             Err(error) => faults.push(error.to_string()),
         },

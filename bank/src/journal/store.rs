@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use strife_proto::signing;
 
 use super::chain::Batch;
+use super::mark::{self, Marker};
 use super::reader::{JournalRead, JournalReader};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
@@ -103,6 +104,14 @@ pub enum OpenError {
         /// Its schema.
         found: i64,
     },
+    /// Its mark cannot be written.
+    #[error("{path}: {source}", path = path.display())]
+    Mark {
+        /// The mark's file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Somebody else reads it at this moment.
     #[error("{} is being read by another process", .0.display())]
     Busy(PathBuf),
@@ -145,6 +154,15 @@ pub trait Store: Send + std::fmt::Debug {
 
 /// Opens a bank's store.
 pub trait OpenStore: Send + Sync + std::fmt::Debug {
+    /// The journal as it lies there, before opening it moves or makes anything; `None` if there is none, or where
+    /// opening moves nothing.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn before(&self, _dir: &Path) -> rusqlite::Result<Option<Box<dyn JournalRead>>> {
+        Ok(None)
+    }
+
     /// Opens or makes the journal of a data folder.
     ///
     /// # Errors
@@ -169,6 +187,10 @@ pub trait OpenStore: Send + Sync + std::fmt::Debug {
 pub struct Sqlite;
 
 impl OpenStore for Sqlite {
+    fn before(&self, dir: &Path) -> rusqlite::Result<Option<Box<dyn JournalRead>>> {
+        JournalReader::before(dir).map(|reader| reader.map(|reader| Box::new(reader) as _))
+    }
+
     fn open(&self, dir: &Path, own: &Own) -> Result<Box<dyn Store>, OpenError> {
         Ok(Box::new(SqliteStore::open(dir, own)?))
     }
@@ -187,6 +209,7 @@ impl OpenStore for Sqlite {
 pub struct SqliteStore {
     connection: Connection,
     digest_key: Vec<u8>,
+    marker: Marker,
 }
 
 impl SqliteStore {
@@ -207,7 +230,7 @@ impl SqliteStore {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
             .map_err(sqlite)
             .and_then(|busy| if busy == 0 { Ok(()) } else { Err(OpenError::Busy(path.clone())) })?;
-        let whose = format!("{}/{}", own.network, own.bank);
+        let whose = own.to_string();
         let schema: i64 =
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
         match schema {
@@ -228,7 +251,9 @@ impl SqliteStore {
             return Err(OpenError::Foreign { path, found, expected: whose });
         }
         let digest_key = meta("digest_key")?;
-        Ok(Self { connection, digest_key })
+        let marker =
+            Marker::open(dir).map_err(|source| OpenError::Mark { path: dir.join(mark::FILE), source })?;
+        Ok(Self { connection, digest_key, marker })
     }
 
     /// What the writer's own connection has for `journal_mode` and `synchronous`.
@@ -248,7 +273,11 @@ impl Store for SqliteStore {
         append(&mut self.connection, batch, rows).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => AppendError::Full(error),
             _ => AppendError::Fatal(error),
-        })
+        })?;
+        if batch.count > 0 {
+            self.marker.set(batch);
+        }
+        Ok(())
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {

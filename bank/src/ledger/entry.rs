@@ -332,11 +332,11 @@ fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
-fn sixteen(bytes: &[u8]) -> Result<[u8; 16], Refusal> {
+pub(crate) fn sixteen(bytes: &[u8]) -> Result<[u8; 16], Refusal> {
     bytes.try_into().map_err(|_| Refusal::BadId)
 }
 
-fn person(bytes: &[u8]) -> Result<PersonId, Refusal> {
+pub(crate) fn person(bytes: &[u8]) -> Result<PersonId, Refusal> {
     sixteen(bytes).map(PersonId)
 }
 
@@ -351,7 +351,7 @@ fn signed_order(
     Ok((Arc::new(ReceivedOrder::decode(wire.order)?), wire.signature))
 }
 
-fn verdict_of(statement: &v1::Statement, order: &ReceivedOrder) -> Result<Verdict, Refusal> {
+pub(crate) fn verdict_of(statement: &v1::Statement, order: &ReceivedOrder) -> Result<Verdict, Refusal> {
     use strife_proto::statement::{Statement, Word};
     match Statement::read(statement, &order.order().network)?.word {
         Word::Outcome(verdict) => Ok(verdict),

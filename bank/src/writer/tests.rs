@@ -100,7 +100,7 @@ impl TestBank {
     }
 
     fn open(dir: tempfile::TempDir) -> Self {
-        let Folder { store, chain, state, projector, lock } =
+        let Folder { store, chain, state, projector, lock, .. } =
             Folder::open(dir.path(), &Sqlite, own(), 0).unwrap();
         drop(lock);
         let (wake, woken) = watch::channel(());
