@@ -11,7 +11,7 @@ use crate::journal::reader::{JournalRead, ReadError, entries_of};
 use crate::journal::store::OpenError;
 use crate::journal::{Chain, OpenStore, Store};
 use crate::ledger::state::{Own, Session};
-use crate::ledger::{ApplyError, Kind, Overlay, State, apply};
+use crate::ledger::{ApplyError, Overlay, State, apply};
 use crate::projection::{ProjectionError, Projector};
 use crate::snapshot::{self, SnapshotError};
 use crate::witness::{self, WitnessError};
@@ -144,6 +144,13 @@ fn load_rows(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<()
     Ok(())
 }
 
+/// Takes out of memory what is decided and acknowledged.
+pub fn let_go(state: &mut State) {
+    state.payees.clear();
+    state.payers.retain(|_, known| known.payer.is_owed());
+    state.voids.clear();
+}
+
 /// Applies the journal after a point of its chain to the state at that point, up to a batch, checking the chain,
 /// and takes out of memory what is decided and acknowledged: the projections, which are up to date, hold it.
 ///
@@ -170,14 +177,8 @@ pub fn replay(
             }
             let changes = overlay.into_changes();
             state.merge(changes);
-            for entry in &entries {
-                if let Kind::Posted { order, .. } | Kind::Released { order, .. } = &entry.kind {
-                    state.payees.remove(&(order.key().clone(), order.hash()));
-                }
-            }
         }
-        state.payers.retain(|_, known| known.payer.is_owed());
-        state.voids.clear();
+        let_go(state);
     }
     Ok(chain)
 }

@@ -172,6 +172,28 @@ impl Projector {
     }
 }
 
+/// Makes the projections of a journal's first batches in a file of their own, to compare them with others.
+///
+/// # Errors
+/// [`ProjectionError`].
+pub fn rebuild(
+    path: &Path,
+    journal: &dyn JournalRead,
+    network: &str,
+    last: u64,
+) -> Result<Connection, ProjectionError> {
+    let mut connection = create(path)?;
+    let mut number = 0;
+    while number < last {
+        let mut batches = journal.batches_after(number, BATCHES_PER_COMMIT_MAX)?;
+        batches.retain(|batch| batch.number <= last);
+        let Some(end) = batches.last() else { break };
+        number = end.number;
+        write::project(&mut connection, network, &batches)?;
+    }
+    Ok(connection)
+}
+
 fn create(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     configure(&connection, "NORMAL")?;

@@ -1,4 +1,11 @@
-//! Reads the whole journal again and checks what it claims: the chain, the sums, the balances.
+//! Reads the whole journal again and checks what it claims. [`verify()`] is for a running bank, of its own chain, sums
+//! and balances; [`folder`] is for a folder that no bank has open, of everything in it.
+
+mod entry;
+pub mod folder;
+mod projections;
+mod rows;
+mod walk;
 
 use crate::journal::{Chain, JournalRead};
 use crate::ledger::State;

@@ -57,7 +57,7 @@ pub trait JournalRead: Send + std::fmt::Debug {
 
 /// A reader of one bank's journal in SQLite.
 #[derive(Debug)]
-pub struct JournalReader(Connection);
+pub struct JournalReader(pub(crate) Connection);
 
 impl JournalReader {
     /// Opens the journal of a data folder.

@@ -19,7 +19,7 @@ use crate::ledger::state::{Own, SessionId};
 pub const FILE: &str = "journal.db";
 
 /// The schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -281,13 +281,7 @@ impl Store for SqliteStore {
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.digest_key);
-        let mut context = hmac::Context::with_key(&key);
-        for part in [row.login.as_bytes(), row.display_name.as_bytes(), row.password_hash.as_bytes()] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        Bytes::copy_from_slice(context.sign().as_ref())
+        digest_of(&self.digest_key, row)
     }
 
     fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
@@ -314,6 +308,17 @@ impl Store for SqliteStore {
         self.connection.execute("DELETE FROM sessions WHERE expires_at_ms <= ?1", [now_ms])?;
         Ok(())
     }
+}
+
+/// The keyed digest of a person's row.
+pub(crate) fn digest_of(key: &[u8], row: &PersonRow) -> Bytes {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let mut context = hmac::Context::with_key(&key);
+    for part in [row.login.as_bytes(), row.display_name.as_bytes(), row.password_hash.as_bytes()] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    Bytes::copy_from_slice(context.sign().as_ref())
 }
 
 fn append(connection: &mut Connection, batch: &Batch, rows: &[Row]) -> rusqlite::Result<()> {
@@ -368,10 +373,32 @@ pub(crate) fn configure(connection: &Connection, synchronous: &str) -> rusqlite:
 
 /// Opens a file for reading alone.
 pub(crate) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     Ok(connection)
+}
+
+/// Opens a file that nobody writes, for reading alone, and leaves nothing beside it: also on a medium that cannot be
+/// written.
+pub(crate) fn open_still(path: &Path) -> rusqlite::Result<Connection> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    if std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
+        return open_read_only(path);
+    }
+    let mut uri = String::from("file:");
+    for character in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().chars() {
+        match character {
+            '%' => uri.push_str("%25"),
+            '?' => uri.push_str("%3f"),
+            '#' => uri.push_str("%23"),
+            other => uri.push(other),
+        }
+    }
+    uri.push_str("?immutable=1");
+    open_read_only(Path::new(&uri))
 }
 
 /// Moves the write-ahead log into the file, little and often, off the writer's thread.

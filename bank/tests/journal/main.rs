@@ -4,4 +4,6 @@
 
 mod shortened;
 mod snapshots;
+mod startup;
 mod support;
+mod verify;
