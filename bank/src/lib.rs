@@ -12,6 +12,7 @@ pub mod login;
 pub mod open;
 pub mod passwords;
 pub mod projection;
+pub mod reconcile;
 pub mod run;
 pub mod service;
 pub mod snapshot;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use strife_bank::reconcile::reconcile;
 use strife_bank::verify::folder;
 
 /// One bank of a Strife network.
@@ -30,6 +31,18 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Compares what two stopped banks, or copies of their folders, owe each other, and names the transfers on which
+    /// they differ.
+    ///
+    /// Ends with 0 if they agree, 1 if they differ, 2 if that cannot be read.
+    Reconcile {
+        /// The two data folders: `--data A --data B`.
+        #[arg(long, required = true, num_args = 1)]
+        data: Vec<PathBuf>,
+        /// For programs.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Something is wrong.
@@ -43,6 +56,13 @@ fn main() -> ExitCode {
         (Some(Command::Verify { data, json }), _) => match folder::verify(&data) {
             Ok(report) => tell(&report, json, report.is_clean()),
             Err(error) => unreadable(&error),
+        },
+        (Some(Command::Reconcile { data, json }), _) => match data.as_slice() {
+            [a, b] => match reconcile(a, b) {
+                Ok(found) => tell(&found, json, found.is_clean()),
+                Err(error) => unreadable(&error),
+            },
+            _ => unreadable(&"two folders are compared: --data A --data B"),
         },
         (None, config) => match strife_bank::run::daemon(&config.unwrap_or_default()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -63,7 +83,7 @@ fn tell(report: &(impl serde::Serialize + std::fmt::Display), json: bool, clean:
     if clean { ExitCode::SUCCESS } else { ExitCode::from(FAULTS) }
 }
 
-fn unreadable(error: &dyn std::error::Error) -> ExitCode {
+fn unreadable(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("strife-bank: {error}");
     ExitCode::from(UNREADABLE)
 }
