@@ -23,7 +23,7 @@ fn killed() -> (tempfile::TempDir, u64) {
     let mut bank = Bank::open("Bank1", dir.path());
     some_of_everything(&mut bank);
     bank.settle();
-    let acknowledged = bank.shared.read().next_position - 1;
+    let acknowledged = bank.position();
     let image = tempfile::tempdir().unwrap();
     copy(dir.path(), image.path());
     bank.stop();

@@ -151,10 +151,19 @@ impl Bank {
 
     /// Waits until the projections hold everything.
     pub fn settle(&self) {
-        let all = self.shared.read().next_position - 1;
-        while *self.projected.borrow() < all {
-            std::thread::yield_now();
-        }
+        self.settle_to(self.position());
+    }
+
+    /// Waits until the projections hold a position.
+    pub fn settle_to(&self, position: u64) {
+        let mut projected = self.projected.clone();
+        let wait = projected.wait_for(|reached| *reached >= position);
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(wait).unwrap();
+    }
+
+    /// Position of the last entry.
+    pub fn position(&self) -> u64 {
+        self.shared.read().next_position - 1
     }
 
     /// A clean stop.
