@@ -14,7 +14,7 @@ use tokio::sync::watch;
 pub use write::describe;
 
 use crate::journal::reader::{JournalRead, ReadError};
-use crate::journal::store::{configure, open_read_only};
+use crate::journal::store::{configure, open_still};
 use crate::journal::{Checkpointer, OpenStore};
 
 /// The projections' file in a bank's data folder.
@@ -206,7 +206,7 @@ fn create(path: &Path) -> rusqlite::Result<Connection> {
 /// The last batch that the projections of a folder have seen, with its hash; `None` if there are none that can say.
 pub fn seen(dir: &Path) -> Option<(u64, [u8; 32])> {
     let path = dir.join(FILE);
-    let connection = path.exists().then(|| open_read_only(&path).ok()).flatten()?;
+    let connection = path.exists().then(|| open_still(&path).ok()).flatten()?;
     let schema: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).ok()?;
     if schema != SCHEMA_VERSION {
         return None;

@@ -1,7 +1,7 @@
 //! Verifies a bank's folder that no bank has open, or a copy of one: the chain from its beginning, every entry against
 //! the rules, every projection and snapshot against the journal, people's rows against their digests in the chain.
 //!
-//! What must never: a change of anything in the folder.
+//! What must never: a change of anything in the folder, but for the index that SQLite keeps beside a write-ahead log.
 
 use std::fmt;
 use std::fs::{File, TryLockError};

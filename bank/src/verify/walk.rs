@@ -208,7 +208,7 @@ impl Walk<'_> {
         let Self { report, state, people, computed, unfit, .. } = self;
         report.chain = computed.hash.iter().map(|byte| format!("{byte:02x}")).collect();
         if unfit {
-            report.notes.push("sums and floors are not checked: an entry is wrong".into());
+            report.notes.push("sums, floors and snapshots are not compared: an entry is wrong".into());
             return people;
         }
         for currency in state.currencies() {

@@ -1,12 +1,13 @@
 //! A snapshot and what came after it give the state of the whole journal, or the snapshot is not believed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use strife_bank::journal::Sqlite;
 use strife_bank::ledger::State;
 use strife_bank::open::Folder;
 use strife_bank::snapshot::keeper::take;
-use strife_bank::snapshot::{self, files};
+use strife_bank::snapshot::{self, Keeper, files};
 
 use crate::support::{Bank, own, some_of_everything};
 
@@ -87,6 +88,46 @@ fn a_damaged_snapshot_is_set_aside_and_the_one_before_it_or_the_journal_is_read(
     std::fs::write(&found[0], "").unwrap();
     std::fs::write(&found[1], "").unwrap();
     assert_eq!(state_of(dir.path()), (whole, 0));
+}
+
+#[tokio::test]
+async fn they_are_taken_while_the_bank_runs_and_at_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |dir: PathBuf| {
+        std::thread::spawn(move || {
+            let mut bank = Bank::open("Bank1", &dir);
+            some_of_everything(&mut bank);
+            let position = bank.position();
+            bank.stop();
+            position
+        })
+        .join()
+        .unwrap()
+    };
+    let first = make(dir.path().to_owned());
+    let (progress, projected) = tokio::sync::watch::channel(0);
+    let keeper = Keeper {
+        dir: dir.path().to_owned(),
+        stores: Arc::new(Sqlite),
+        own: own("Bank1"),
+        snapshot_entries: first,
+        taken: 0,
+    };
+    let keeper = strife_seams::Work::InPlace.begin("snapshots", keeper.run(projected)).unwrap();
+    progress.send_replace(first - 1);
+    tokio::task::yield_now().await;
+    assert_eq!(files(dir.path()).unwrap().len(), 0, "not yet");
+    progress.send_replace(first);
+    tokio::task::yield_now().await;
+    assert_eq!(files(dir.path()).unwrap().len(), 1);
+    // a stop takes one for less
+    let second = make(dir.path().to_owned());
+    assert!(second < 2 * first);
+    progress.send_replace(second);
+    drop(progress);
+    assert_eq!(keeper.result().await, Some(()));
+    assert_eq!(files(dir.path()).unwrap().len(), 2);
+    assert_eq!(state_of(dir.path()).1, second);
 }
 
 #[test]

@@ -253,8 +253,17 @@ fn the_program_ends_with_a_code_for_scripts_and_says_so_for_people() {
     };
     let dir = folder(1);
     let data = dir.path().to_str().unwrap();
+    let listing = || {
+        let entry = |entry: std::io::Result<std::fs::DirEntry>| {
+            let entry = entry.unwrap();
+            (entry.file_name(), std::fs::read(entry.path()).unwrap())
+        };
+        std::fs::read_dir(dir.path()).unwrap().map(entry).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let before = listing();
     let (code, text) = run(&["verify", "--data", data]);
     assert_eq!(code, Some(0), "{text}");
+    assert!(listing() == before, "nothing in the folder is changed");
     assert!(text.ends_with("all is well\n"), "{text}");
     journal(dir.path()).execute("UPDATE batches SET count = 9 WHERE number = 4", []).unwrap();
     let (code, text) = run(&["verify", "--data", data, "--json"]);
