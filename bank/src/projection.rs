@@ -13,8 +13,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 pub use write::describe;
 
+use crate::journal::connection::{configure, open_still};
 use crate::journal::reader::{JournalRead, ReadError};
-use crate::journal::store::{configure, open_still};
 use crate::journal::{Checkpointer, OpenStore};
 
 /// The projections' file in a bank's data folder.
@@ -134,14 +134,19 @@ impl Projector {
     /// # Errors
     /// [`ProjectionError`].
     pub fn catch_up(&mut self) -> Result<(), ProjectionError> {
-        loop {
-            let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
-            let Some(last) = batches.last() else { return Ok(()) };
-            let (number, position) = (last.number, last.first_position + last.count - 1);
-            write::project(&mut self.connection, &self.network, &batches)?;
-            self.batch = number;
-            self.progress.send_replace(position);
-        }
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// Projects one transaction's worth; `false` if nothing was left.
+    fn step(&mut self) -> Result<bool, ProjectionError> {
+        let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
+        let Some(last) = batches.last() else { return Ok(false) };
+        let (number, position) = (last.number, last.first_position + last.count - 1);
+        write::project(&mut self.connection, &self.network, &batches)?;
+        self.batch = number;
+        self.progress.send_replace(position);
+        Ok(true)
     }
 
     /// Catches up whenever woken, until the other end is dropped; then once more.
@@ -152,8 +157,10 @@ impl Projector {
         loop {
             let stop = wake.changed().await.is_err();
             loop {
-                match self.catch_up().and_then(|()| Ok(self.tidy()?)) {
-                    Ok(()) => break,
+                // tidied after each step: under load there is always a next one
+                match self.step().and_then(|more| self.tidy().map(|()| more).map_err(ProjectionError::from)) {
+                    Ok(true) => {}
+                    Ok(false) => break,
                     Err(error) if error.is_disk_full() && !stop => {
                         tracing::error!(target: "strife::daemon", %error, "no room for the projections; trying again");
                         tokio::time::sleep(DISK_FULL_PAUSE).await;

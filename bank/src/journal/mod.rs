@@ -4,6 +4,7 @@
 //! hash that each batch adds to; [`mark`] remembers how far it went.
 
 pub mod chain;
+pub(crate) mod connection;
 pub mod mark;
 pub mod reader;
 pub mod store;

@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use strife_proto::journal::v1 as pb;
 
 use super::chain::{Batch, Broken};
-use super::store::{FILE, open_read_only};
+use super::connection::open_read_only;
+use super::store::FILE;
 use crate::ledger::Entry;
 
 /// Batches that are stepped over at a time.

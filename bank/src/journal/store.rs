@@ -3,13 +3,15 @@
 //! can be erased.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use strife_proto::signing;
 
 use super::chain::Batch;
+use super::connection::configure;
 use super::mark::{self, Marker};
 use super::reader::{JournalRead, JournalReader};
 use crate::ledger::PersonId;
@@ -17,6 +19,12 @@ use crate::ledger::state::{Own, SessionId};
 
 /// The journal's file in a bank's data folder.
 pub const FILE: &str = "journal.db";
+
+/// Frames of the write-ahead log, 4 KiB each, past which it begins anew.
+const LOG_FRAMES_MAX: i64 = 16_384;
+
+/// How long that may hold up the writer, in milliseconds.
+const RESTART_WAIT_MS: u64 = 20;
 
 /// The schema that this program reads and writes.
 pub(crate) const SCHEMA_VERSION: i64 = 1;
@@ -363,44 +371,6 @@ fn create(connection: &mut Connection, whose: &str, digest_key: &[u8]) -> rusqli
     transaction.commit()
 }
 
-/// What every connection of a bank is opened with.
-pub(crate) fn configure(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))
-}
-
-/// Opens a file for reading alone.
-pub(crate) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    Ok(connection)
-}
-
-/// Opens a file that nobody writes, for reading alone, and leaves nothing beside it: also on a medium that cannot be
-/// written.
-pub(crate) fn open_still(path: &Path) -> rusqlite::Result<Connection> {
-    let mut wal = path.as_os_str().to_owned();
-    wal.push("-wal");
-    if std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
-        return open_read_only(path);
-    }
-    let mut uri = String::from("file:");
-    for character in std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().chars() {
-        match character {
-            '%' => uri.push_str("%25"),
-            '?' => uri.push_str("%3f"),
-            '#' => uri.push_str("%23"),
-            other => uri.push(other),
-        }
-    }
-    uri.push_str("?immutable=1");
-    open_read_only(Path::new(&uri))
-}
-
 /// Moves the write-ahead log into the file, little and often, off the writer's thread.
 #[derive(Debug)]
 pub struct Checkpointer(Connection);
@@ -413,15 +383,23 @@ impl Checkpointer {
     pub fn open(dir: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(dir.join(FILE))?;
         configure(&connection, "FULL")?;
+        connection.busy_timeout(Duration::from_millis(RESTART_WAIT_MS))?;
         Ok(Self(connection))
     }
 
-    /// Moves what no reader needs any more; never waits for the writer.
+    /// Moves what no reader needs any more, without waiting for anybody. A writer that never rests would make the log
+    /// longer for ever, and the next start with it: past a length it waits until the log begins anew, which is soon,
+    /// since nearly all of it was just moved.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn run(&self) -> rusqlite::Result<()> {
-        self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).optional()?;
+        let frames: Option<i64> =
+            self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).optional()?;
+        if frames.is_some_and(|frames| frames > LOG_FRAMES_MAX) {
+            // if somebody still reads, it is tried again with the next one
+            self.0.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).optional()?;
+        }
         Ok(())
     }
 }

@@ -13,7 +13,8 @@ use strife_proto::commit::BankName;
 
 use super::{projections, rows, walk};
 use crate::journal::JournalReader;
-use crate::journal::store::{FILE, SCHEMA_VERSION, open_still};
+use crate::journal::connection::open_still;
+use crate::journal::store::{FILE, SCHEMA_VERSION};
 use crate::ledger::state::Own;
 use crate::{projection, witness};
 

@@ -8,7 +8,7 @@ use rusqlite::{Connection, Rows};
 
 use super::folder::{CannotVerify, Report};
 use crate::journal::JournalReader;
-use crate::journal::store::open_still;
+use crate::journal::connection::open_still;
 use crate::ledger::state::Own;
 use crate::projection::{self, FILE, rebuild};
 
