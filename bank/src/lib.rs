@@ -13,6 +13,7 @@ pub mod open;
 pub mod passwords;
 pub mod projection;
 pub mod reconcile;
+pub mod replay;
 pub mod run;
 pub mod service;
 pub mod snapshot;

@@ -7,21 +7,20 @@ use std::time::{Duration, Instant};
 
 use strife_proto::domain::LoginName;
 
-use crate::journal::reader::{JournalRead, ReadError, entries_of};
+use crate::journal::reader::ReadError;
 use crate::journal::store::OpenError;
 use crate::journal::{Chain, OpenStore, Store};
-use crate::ledger::state::{Own, Session};
-use crate::ledger::{ApplyError, Overlay, State, apply};
+use crate::ledger::overlay::Table;
+use crate::ledger::state::{Own, Person, PersonId, Session};
+use crate::ledger::{ApplyError, State};
 use crate::projection::{ProjectionError, Projector};
+use crate::replay::replay;
 use crate::snapshot::{self, SnapshotError};
 use crate::witness::{self, WitnessError};
 use crate::writer::person_of;
 
 /// How long a start waits for another process to let the folder go, in milliseconds.
 const LOCK_MS_MAX: u64 = 8_000;
-
-/// Batches read at a time.
-const BATCHES_PER_READ: usize = 512;
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +62,12 @@ pub enum FolderError {
     /// The snapshots cannot be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+    /// A thread of the start panicked.
+    #[error("a thread of the start panicked")]
+    Panicked,
     /// A person's row is malformed.
     #[error("a person's row is malformed")]
     Person,
@@ -105,12 +110,23 @@ impl Folder {
         witness::check(dir, journal.as_ref())?;
         let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
-        let (mut state, chain) = match snapshot::newest(dir, &own, journal.as_ref())? {
+        let (snapshot, people) = std::thread::scope(|scope| {
+            let store = store.as_mut();
+            let rows = std::thread::Builder::new()
+                .name("people".into())
+                .spawn_scoped(scope, move || people(store))
+                .map_err(FolderError::Thread)?;
+            let snapshot = snapshot::newest(dir, &own, journal.as_ref())?;
+            Ok::<_, FolderError>((snapshot, rows.join().map_err(|_| FolderError::Panicked)??))
+        })?;
+        let (mut state, chain) = match snapshot {
             Some(snapshot) => (snapshot.state, snapshot.chain),
             None => (State::new(own), Chain::default()),
         };
         let snapshot_position = chain.next_position - 1;
-        load_rows(store.as_mut(), &mut state, now_ms)?;
+        (state.people, state.logins) = people;
+        state.own_accounts();
+        load_sessions(store.as_mut(), &mut state, now_ms)?;
         let chain = replay(journal.as_ref(), &mut state, chain, u64::MAX)?;
         Ok(Self { store, chain, state, projector, snapshot_position, lock })
     }
@@ -129,56 +145,25 @@ fn take(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
-fn load_rows(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
-    for row in store.people()? {
-        let login: LoginName = row.login.parse().map_err(|_| FolderError::Person)?;
+/// People's rows, read while the snapshot is.
+type People = (Table<PersonId, Person>, Table<LoginName, PersonId>);
+
+fn people(store: &dyn Store) -> Result<People, FolderError> {
+    let rows = store.people()?;
+    let mut people = Table::with_capacity(rows.len());
+    let mut logins = Table::with_capacity(rows.len());
+    for row in rows {
         let person = person_of(&row).ok_or(FolderError::Person)?;
-        state.logins.insert(login, row.id);
-        state.people.insert(row.id, person);
+        logins.insert(person.login.clone(), row.id);
+        people.insert(row.id, person);
     }
-    state.own_accounts();
+    Ok((people, logins))
+}
+
+fn load_sessions(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
     store.forget_sessions(now_ms)?;
     for (id, person, expires_at_ms) in store.sessions()? {
         state.sessions.insert(id, Session { person, expires_at_ms });
     }
     Ok(())
-}
-
-/// Takes out of memory what is decided and acknowledged.
-pub fn let_go(state: &mut State) {
-    state.payees.clear();
-    state.payers.retain(|_, known| known.payer.is_owed());
-    state.voids.clear();
-}
-
-/// Applies the journal after a point of its chain to the state at that point, up to a batch, checking the chain,
-/// and takes out of memory what is decided and acknowledged: the projections, which are up to date, hold it.
-///
-/// # Errors
-/// [`FolderError`].
-pub fn replay(
-    reader: &dyn JournalRead,
-    state: &mut State,
-    mut chain: Chain,
-    last: u64,
-) -> Result<Chain, FolderError> {
-    while chain.number < last {
-        let batches = reader.batches_after(chain.number, BATCHES_PER_READ)?;
-        if batches.is_empty() {
-            break;
-        }
-        for batch in batches.iter().take_while(|batch| batch.number <= last) {
-            chain.advance(batch).map_err(ReadError::from)?;
-            let entries = entries_of(batch)?;
-            let mut overlay = Overlay::over(state);
-            for entry in &entries {
-                let position = overlay.next_position;
-                apply(&mut overlay, entry).map_err(|source| FolderError::Entry { position, source })?;
-            }
-            let changes = overlay.into_changes();
-            state.merge(changes);
-        }
-        let_go(state);
-    }
-    Ok(chain)
 }

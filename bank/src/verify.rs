@@ -10,7 +10,7 @@ mod walk;
 use crate::journal::{Chain, JournalRead};
 use crate::ledger::State;
 use crate::ledger::state::Own;
-use crate::open::replay;
+use crate::replay::replay;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use super::{newest, write};
 use crate::journal::{Chain, OpenStore};
 use crate::ledger::State;
 use crate::ledger::state::Own;
-use crate::open::{FolderError, replay};
+use crate::open::FolderError;
+use crate::replay::replay;
 
 /// At a stop, a snapshot is worth its time from this part of `snapshot_entries` on: one tenth.
 const STOP_PART: u64 = 10;

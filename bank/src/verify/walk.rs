@@ -13,7 +13,7 @@ use super::folder::Report;
 use crate::journal::{Batch, Chain};
 use crate::ledger::state::{Own, PersonId};
 use crate::ledger::{Entry, Kind, Overlay, State, apply};
-use crate::open::let_go;
+use crate::replay::let_go;
 use crate::snapshot;
 
 /// Batches after which memory lets go of what is over.

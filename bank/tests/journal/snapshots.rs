@@ -59,7 +59,7 @@ fn a_snapshot_on_a_snapshot_is_the_snapshot_of_the_whole_journal() {
     let journal = strife_bank::journal::JournalReader::open(dir.path()).unwrap();
     let mut state = State::new(own("Bank1"));
     let chain = strife_bank::journal::Chain::default();
-    let chain = strife_bank::open::replay(&journal, &mut state, chain, second.chain.number).unwrap();
+    let chain = strife_bank::replay::replay(&journal, &mut state, chain, second.chain.number).unwrap();
     assert_eq!((&chain, &state), (&second.chain, &second.state));
     assert_eq!(snapshot::digest(&state, &chain).unwrap(), second.digest);
 }
