@@ -1,15 +1,18 @@
 //! From the journal to state, batch by batch. One thread reads and applies, another checks the chain and decodes, so
 //! that a start on two cores takes little more than half as long.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use crate::journal::reader::{JournalRead, ReadError, entries_of};
 use crate::journal::{Batch, Chain};
 use crate::ledger::{Entry, Overlay, State, apply};
 use crate::open::FolderError;
 
+/// Entries read at a time, about: enough to make a read worth it, few enough to stay in the processor's cache.
+const ENTRIES_PER_READ: usize = 1024;
+
 /// Batches read at a time.
-const BATCHES_PER_READ: usize = 16;
+const BATCHES_PER_READ_MAX: usize = 512;
 
 /// Reads that wait to be decoded or applied.
 const READ_AHEAD: usize = 4;
@@ -39,18 +42,22 @@ pub fn replay(
     std::thread::scope(|scope| {
         let (to_decode, waiting) = sync_channel(READ_AHEAD);
         let (done, decoded) = sync_channel(READ_AHEAD);
+        let (to_free, applied) = channel();
         let decoder = std::thread::Builder::new()
             .name("decoder".into())
-            .spawn_scoped(scope, move || decode(chain, &waiting, &done))
+            .spawn_scoped(scope, move || decode(chain, &waiting, &done, &applied))
             .map_err(FolderError::Thread)?;
-        let (mut ahead, mut unswept) = (0, 0);
+        let (mut ahead, mut unswept, mut count) = (0, 0, 1);
         loop {
             while ahead < READ_AHEAD && number < last {
-                let mut batches = reader.batches_after(number, BATCHES_PER_READ)?;
+                let mut batches = reader.batches_after(number, count)?;
                 batches.retain(|batch| batch.number <= last);
                 let Some(end) = batches.last() else { break };
                 number = end.number;
                 ahead += 1;
+                let entries = (end.first_position + end.count).saturating_sub(batches[0].first_position);
+                let per_batch = (entries as usize).div_ceil(batches.len()).max(1);
+                count = (ENTRIES_PER_READ / per_batch).clamp(1, BATCHES_PER_READ_MAX);
                 if to_decode.send(batches).is_err() {
                     break;
                 }
@@ -60,10 +67,13 @@ pub fn replay(
             }
             let Ok(batches) = decoded.recv() else { break };
             ahead -= 1;
-            for entries in batches? {
-                apply_batch(state, &entries)?;
+            let batches = batches?;
+            for entries in &batches {
+                apply_batch(state, entries)?;
                 unswept += entries.len();
             }
+            // freeing them takes as long as applying them; if the decoder has ended, they are freed here
+            let _ = to_free.send(batches);
             if unswept >= ENTRIES_PER_SWEEP {
                 let_go(state);
                 unswept = 0;
@@ -80,8 +90,10 @@ fn decode(
     mut chain: Chain,
     waiting: &Receiver<Vec<Batch>>,
     done: &SyncSender<Result<Vec<Vec<Entry>>, ReadError>>,
+    applied: &Receiver<Vec<Vec<Entry>>>,
 ) -> Chain {
     while let Ok(batches) = waiting.recv() {
+        applied.try_iter().for_each(drop);
         let decoded = batches.iter().map(|batch| {
             chain.advance(batch)?;
             entries_of(batch)

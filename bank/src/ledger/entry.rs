@@ -42,15 +42,16 @@ impl FromStr for LedgerAccount {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let parts: Vec<&str> = text.split(':').collect();
-        Ok(match parts.as_slice() {
-            ["customer", number] => LedgerAccount::Customer(number.parse()?),
-            ["settlement", bank, currency] => LedgerAccount::Settlement(
-                BankName::new(bank).map_err(|_| Refusal::UnknownBank)?,
-                Currency::new(currency)?,
-            ),
-            ["cash", currency] => LedgerAccount::Internal(Internal::Cash, Currency::new(currency)?),
-            ["suspense", currency] => LedgerAccount::Internal(Internal::Suspense, Currency::new(currency)?),
+        let (kind, rest) = text.split_once(':').ok_or(Refusal::BadAccount)?;
+        Ok(match kind {
+            "customer" => LedgerAccount::Customer(rest.parse()?),
+            "settlement" => {
+                let (bank, currency) = rest.split_once(':').ok_or(Refusal::BadAccount)?;
+                let bank = BankName::new(bank).map_err(|_| Refusal::UnknownBank)?;
+                LedgerAccount::Settlement(bank, Currency::new(currency)?)
+            }
+            "cash" => LedgerAccount::Internal(Internal::Cash, Currency::new(rest)?),
+            "suspense" => LedgerAccount::Internal(Internal::Suspense, Currency::new(rest)?),
             _ => return Err(Refusal::BadAccount),
         })
     }

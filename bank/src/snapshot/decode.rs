@@ -17,6 +17,9 @@ use crate::ledger::entry::{person, sixteen, verdict_of};
 use crate::ledger::state::{Account, AccountState, Device, Own, PayerKnown, Promise, Request, Settlement};
 use crate::ledger::{LedgerAccount, State};
 
+/// Records for which room is made on the word of a head that is not proved yet.
+const RESERVED_MAX: u64 = 1 << 22;
+
 /// Reads a snapshot, and checks digest, schema and bank.
 pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved> {
     let mut frames = FrameReader::begin(file)?;
@@ -31,6 +34,8 @@ pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved>
     let mut state = State::new(own.clone());
     state.next_position = head.next_position;
     state.next_account_body = head.next_account_body;
+    state.accounts.reserve(head.accounts.min(RESERVED_MAX) as usize);
+    state.requests.reserve(head.requests.min(RESERVED_MAX) as usize);
     while let Some(part) = frames.message::<pb::SnapshotPart>()? {
         take(&mut state, part).map_err(|_| Unbelieved::Damaged("a record is malformed"))?;
     }
@@ -40,10 +45,14 @@ pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved>
 }
 
 fn take(state: &mut State, part: pb::SnapshotPart) -> Result<(), Refusal> {
-    state.accounts.reserve(part.accounts.len());
+    // many accounts have one and the same name
+    let mut name: Arc<str> = Arc::default();
     for account in part.accounts {
         let number = account.number.parse()?;
-        state.accounts.insert(number, self::account(account)?);
+        if *name != *account.name {
+            name = Arc::from(account.name.as_str());
+        }
+        state.accounts.insert(number, self::account(account, name.clone())?);
     }
     for device in part.devices {
         let public = PublicKey::from_slice(&device.public_key)?;
@@ -79,7 +88,7 @@ fn take(state: &mut State, part: pb::SnapshotPart) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn account(account: pb::SnapshotAccount) -> Result<Account, Refusal> {
+fn account(account: pb::SnapshotAccount, name: Arc<str>) -> Result<Account, Refusal> {
     let state = match account.state() {
         pb::AccountState::Open => AccountState::Open,
         pb::AccountState::Frozen => AccountState::Frozen,
@@ -89,7 +98,7 @@ fn account(account: pb::SnapshotAccount) -> Result<Account, Refusal> {
     Ok(Account {
         person: person(&account.person_id)?,
         currency: Currency::new(&account.currency)?,
-        name: Arc::from(account.name),
+        name,
         posted: account.posted,
         held: account.held,
         incoming: account.incoming,

@@ -53,6 +53,8 @@ pub(super) fn encode(state: &State, chain: &Chain, out: impl Write) -> io::Resul
         hash: Bytes::copy_from_slice(&chain.hash),
         next_position: *next_position,
         next_account_body: *next_account_body,
+        accounts: accounts.len() as u64,
+        requests: requests.len() as u64,
     })?;
     let accounts = sorted(accounts).map(|(number, account)| self::account(number.to_string(), account));
     parts(&mut out, accounts, |part| &mut part.accounts)?;
