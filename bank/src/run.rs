@@ -225,7 +225,9 @@ pub async fn run(
         // what is acknowledged is on the disk; a start-up replays it
         tracing::warn!(target: "strife::daemon", "stopped while a connection still held the writer");
     }
-    if tokio::time::timeout(Duration::from_millis(SNAPSHOT_MS_MAX), keeper.ended()).await.is_err() {
+    let snapshot = tokio::time::timeout(Duration::from_millis(SNAPSHOT_MS_MAX), keeper.ended());
+    // it follows the projector, and ends after it
+    if projector.has_ended() && snapshot.await.is_err() {
         // what is written of it is not in its place, and the next start replays more
         tracing::warn!(target: "strife::daemon", "stopped before the snapshot was whole");
     }
