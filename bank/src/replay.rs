@@ -55,7 +55,8 @@ pub fn replay(
                 let Some(end) = batches.last() else { break };
                 number = end.number;
                 ahead += 1;
-                let entries = (end.first_position + end.count).saturating_sub(batches[0].first_position);
+                // not checked yet: it only says how much is read next
+                let entries = batches.iter().fold(0, |sum: u64, batch| sum.saturating_add(batch.count));
                 let per_batch = (entries as usize).div_ceil(batches.len()).max(1);
                 count = (ENTRIES_PER_READ / per_batch).clamp(1, BATCHES_PER_READ_MAX);
                 if to_decode.send(batches).is_err() {
