@@ -10,6 +10,7 @@ const FILES: &[&str] = &[
     "strife/v1/admin.proto",
     "strife/v1/roster.proto",
     "strife/v1/journal.proto",
+    "strife/v1/snapshot.proto",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

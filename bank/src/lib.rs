@@ -12,9 +12,13 @@ pub mod login;
 pub mod open;
 pub mod passwords;
 pub mod projection;
+pub mod reconcile;
+pub mod replay;
 pub mod run;
 pub mod service;
+pub mod snapshot;
 pub mod verify;
+pub mod witness;
 pub mod writer;
 
 pub use run::{Listeners, RunError, run};

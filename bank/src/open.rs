@@ -1,4 +1,5 @@
-//! From a data folder to a bank's state: lock it, open the journal, bring the projections up to date, replay.
+//! From a data folder to a bank's state: lock it, check that the journal is whole, open it, bring the projections up
+//! to date, read the newest snapshot, replay what came after it.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,19 +8,20 @@ use std::time::{Duration, Instant};
 use strife_faults::{Bug, planted};
 use strife_proto::domain::LoginName;
 
-use crate::journal::reader::{JournalRead, ReadError, entries_of};
+use crate::journal::reader::ReadError;
 use crate::journal::store::OpenError;
 use crate::journal::{Chain, OpenStore, Store};
-use crate::ledger::state::{Own, Session};
-use crate::ledger::{ApplyError, Kind, Overlay, State, apply};
+use crate::ledger::overlay::Table;
+use crate::ledger::state::{Own, Person, PersonId, Session};
+use crate::ledger::{ApplyError, State};
 use crate::projection::{ProjectionError, Projector};
+use crate::replay::replay;
+use crate::snapshot::{self, SnapshotError};
+use crate::witness::{self, WitnessError};
 use crate::writer::person_of;
 
 /// How long a start waits for another process to let the folder go, in milliseconds.
 const LOCK_MS_MAX: u64 = 8_000;
-
-/// Batches read at a time.
-const BATCHES_PER_READ: usize = 512;
 
 /// Why a data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,18 @@ pub enum FolderError {
         /// Why.
         source: ApplyError,
     },
+    /// The journal is not what was acknowledged.
+    #[error(transparent)]
+    Witness(#[from] WitnessError),
+    /// The snapshots cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+    /// A thread of the start panicked.
+    #[error("a thread of the start panicked")]
+    Panicked,
     /// A person's row is malformed.
     #[error("a person's row is malformed")]
     Person,
@@ -71,6 +85,8 @@ pub struct Folder {
     pub state: State,
     /// The projections, up to date.
     pub projector: Projector,
+    /// The position that the newest snapshot reaches; 0 without one.
+    pub snapshot_position: u64,
     /// Held as long as the bank runs.
     pub lock: File,
 }
@@ -86,13 +102,38 @@ impl Folder {
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         let lock = File::create(dir.join("lock")).map_err(at)?;
         take(&lock).map_err(|_| FolderError::InUse(dir.to_owned()))?;
+        // before anything is moved: where a start is refused, every file stays as it was found
+        if let Some(journal) = stores.before(dir).map_err(WitnessError::from)? {
+            witness::check(dir, journal.as_ref())?;
+        }
         let mut store = stores.open(dir, &own)?;
+        let journal = stores.reader(dir)?;
+        witness::check(dir, journal.as_ref())?;
         let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
-        let mut state = State::new(own);
-        load_rows(store.as_mut(), &mut state, now_ms)?;
-        let chain = replay(stores.reader(dir)?.as_ref(), &mut state)?;
-        Ok(Self { store, chain, state, projector, lock })
+        let (snapshot, people) = std::thread::scope(|scope| {
+            let store = store.as_mut();
+            let rows = std::thread::Builder::new()
+                .name("people".into())
+                .spawn_scoped(scope, move || people(store))
+                .map_err(FolderError::Thread)?;
+            let snapshot = snapshot::newest(dir, &own, journal.as_ref())?;
+            Ok::<_, FolderError>((snapshot, rows.join().map_err(|_| FolderError::Panicked)??))
+        })?;
+        let (mut state, chain) = match snapshot {
+            Some(snapshot) => (snapshot.state, snapshot.chain),
+            None => (State::new(own), Chain::default()),
+        };
+        let snapshot_position = chain.next_position - 1;
+        (state.people, state.logins) = people;
+        state.own_accounts();
+        load_sessions(store.as_mut(), &mut state, now_ms)?;
+        let chain = replay(journal.as_ref(), &mut state, chain, u64::MAX)?;
+        if planted(Bug::PromiseForgotten) {
+            state.promises.clear();
+            state.promise_counts.clear();
+        }
+        Ok(Self { store, chain, state, projector, snapshot_position, lock })
     }
 }
 
@@ -109,54 +150,25 @@ fn take(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
-fn load_rows(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
-    for row in store.people()? {
-        let login: LoginName = row.login.parse().map_err(|_| FolderError::Person)?;
+/// People's rows, read while the snapshot is.
+type People = (Table<PersonId, Person>, Table<LoginName, PersonId>);
+
+fn people(store: &dyn Store) -> Result<People, FolderError> {
+    let rows = store.people()?;
+    let mut people = Table::with_capacity(rows.len());
+    let mut logins = Table::with_capacity(rows.len());
+    for row in rows {
         let person = person_of(&row).ok_or(FolderError::Person)?;
-        state.logins.insert(login, row.id);
-        state.people.insert(row.id, person);
+        logins.insert(person.login.clone(), row.id);
+        people.insert(row.id, person);
     }
+    Ok((people, logins))
+}
+
+fn load_sessions(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
     store.forget_sessions(now_ms)?;
     for (id, person, expires_at_ms) in store.sessions()? {
         state.sessions.insert(id, Session { person, expires_at_ms });
     }
     Ok(())
-}
-
-/// Applies the whole journal to a state, checking the chain, and takes out of memory what is decided and
-/// acknowledged: the projections, which are up to date, hold it.
-///
-/// # Errors
-/// [`FolderError`].
-pub fn replay(reader: &dyn JournalRead, state: &mut State) -> Result<Chain, FolderError> {
-    let mut chain = Chain::default();
-    loop {
-        let batches = reader.batches_after(chain.number, BATCHES_PER_READ)?;
-        if batches.is_empty() {
-            break;
-        }
-        for batch in &batches {
-            chain.advance(batch).map_err(ReadError::from)?;
-            let entries = entries_of(batch)?;
-            let mut overlay = Overlay::over(state);
-            for entry in &entries {
-                let position = overlay.next_position;
-                apply(&mut overlay, entry).map_err(|source| FolderError::Entry { position, source })?;
-            }
-            let changes = overlay.into_changes();
-            state.merge(changes);
-            for entry in &entries {
-                if let Kind::Posted { order, .. } | Kind::Released { order, .. } = &entry.kind {
-                    state.payees.remove(&(order.key().clone(), order.hash()));
-                }
-            }
-        }
-        state.payers.retain(|_, known| known.payer.is_owed());
-        state.voids.clear();
-    }
-    if planted(Bug::PromiseForgotten) {
-        state.promises.clear();
-        state.promise_counts.clear();
-    }
-    Ok(chain)
 }

@@ -14,8 +14,8 @@ use strife_faults::kill::{self, When};
 use tokio::sync::watch;
 pub use write::describe;
 
+use crate::journal::connection::{configure, open_still};
 use crate::journal::reader::{JournalRead, ReadError};
-use crate::journal::store::configure;
 use crate::journal::{Checkpointer, OpenStore};
 
 /// The projections' file in a bank's data folder.
@@ -102,7 +102,15 @@ impl Projector {
         let path = dir.join(FILE);
         let (connection, batch, position) = match open_file(&path, journal.as_ref()) {
             Ok(Some(opened)) => opened,
-            Ok(None) | Err(_) => {
+            found => {
+                if path.exists() {
+                    let why = found.err().map(|error| error.to_string());
+                    tracing::warn!(
+                        target: "strife::daemon",
+                        file = %path.display(), why = why.unwrap_or_else(|| "of another schema or journal".into()),
+                        "the projections are made anew"
+                    );
+                }
                 remove(&path)?;
                 (create(&path)?, 0, 0)
             }
@@ -127,16 +135,21 @@ impl Projector {
     /// # Errors
     /// [`ProjectionError`].
     pub fn catch_up(&mut self) -> Result<(), ProjectionError> {
-        loop {
-            let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
-            let Some(last) = batches.last() else { return Ok(()) };
-            let (number, position) = (last.number, last.first_position + last.count - 1);
-            kill::passes(When::Before, "write/projections");
-            write::project(&mut self.connection, &self.network, &batches)?;
-            kill::passes(When::After, "write/projections");
-            self.batch = number;
-            self.progress.send_replace(position);
-        }
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// Projects one transaction's worth; `false` if nothing was left.
+    fn step(&mut self) -> Result<bool, ProjectionError> {
+        let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
+        let Some(last) = batches.last() else { return Ok(false) };
+        let (number, position) = (last.number, last.first_position + last.count - 1);
+        kill::passes(When::Before, "write/projections");
+        write::project(&mut self.connection, &self.network, &batches)?;
+        kill::passes(When::After, "write/projections");
+        self.batch = number;
+        self.progress.send_replace(position);
+        Ok(true)
     }
 
     /// Catches up whenever woken, until the other end is dropped; then once more.
@@ -147,8 +160,10 @@ impl Projector {
         loop {
             let stop = wake.changed().await.is_err();
             loop {
-                match self.catch_up().and_then(|()| Ok(self.tidy()?)) {
-                    Ok(()) => break,
+                // tidied after each step: under load there is always a next one
+                match self.step().and_then(|more| self.tidy().map(|()| more).map_err(ProjectionError::from)) {
+                    Ok(true) => {}
+                    Ok(false) => break,
                     Err(error) if error.is_disk_full() && !stop => {
                         tracing::error!(target: "strife::daemon", %error, "no room for the projections; trying again");
                         tokio::time::sleep(DISK_FULL_PAUSE).await;
@@ -167,6 +182,28 @@ impl Projector {
     }
 }
 
+/// Makes the projections of a journal's first batches in a file of their own, to compare them with others.
+///
+/// # Errors
+/// [`ProjectionError`].
+pub fn rebuild(
+    path: &Path,
+    journal: &dyn JournalRead,
+    network: &str,
+    last: u64,
+) -> Result<Connection, ProjectionError> {
+    let mut connection = create(path)?;
+    let mut number = 0;
+    while number < last {
+        let mut batches = journal.batches_after(number, BATCHES_PER_COMMIT_MAX)?;
+        batches.retain(|batch| batch.number <= last);
+        let Some(end) = batches.last() else { break };
+        number = end.number;
+        write::project(&mut connection, network, &batches)?;
+    }
+    Ok(connection)
+}
+
 fn create(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     configure(&connection, "NORMAL")?;
@@ -174,6 +211,20 @@ fn create(path: &Path) -> rusqlite::Result<Connection> {
     connection.execute("INSERT INTO progress VALUES (1, 0, 0, ?1)", [[0u8; 32]])?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(connection)
+}
+
+/// The last batch that the projections of a folder have seen, with its hash; `None` if there are none that can say.
+pub fn seen(dir: &Path) -> Option<(u64, [u8; 32])> {
+    let path = dir.join(FILE);
+    let connection = path.exists().then(|| open_still(&path).ok()).flatten()?;
+    let schema: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).ok()?;
+    if schema != SCHEMA_VERSION {
+        return None;
+    }
+    let progress = connection.query_row("SELECT batch, hash FROM progress", [], |row| {
+        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+    });
+    progress.ok()
 }
 
 /// The file with the last batch and position that it holds; `None` if it is not of this schema and journal.

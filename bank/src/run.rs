@@ -30,6 +30,7 @@ use crate::passwords::{Cost, Passwords};
 use crate::projection::{ProjectionError, ProjectionReader};
 use crate::service::admin::Admin;
 use crate::service::gateways::Gateways;
+use crate::snapshot::Keeper;
 use crate::writer::{Shared, Writer, WriterError};
 
 /// How long one call may take until its answer begins, in milliseconds.
@@ -37,6 +38,9 @@ const CALL_MS_MAX: u64 = 30_000;
 
 /// How long a stop waits for writer and projections after the drain, in milliseconds.
 const WORKERS_MS_MAX: u64 = 5_000;
+
+/// How long a stop waits for a snapshot after that, in milliseconds.
+const SNAPSHOT_MS_MAX: u64 = 20_000;
 
 /// How often sessions that are over are taken away, in milliseconds, and how many at a time.
 const SESSIONS_SWEEP_MS: u64 = 60_000;
@@ -120,7 +124,7 @@ pub async fn run(
     let keys = BankKeys::load(&settings.keys_dir)?;
     let own = whose(&settings, &trust, &keys)?;
     kill::this_process_is(own.bank.as_str());
-    let Folder { store, chain, state, projector, lock } =
+    let Folder { store, chain, state, projector, snapshot_position, lock } =
         Folder::open(&settings.data_dir, stores.as_ref(), own.clone(), seams.now_ms())?;
     tracing::info!(
         target: "strife::daemon",
@@ -128,6 +132,7 @@ pub async fn run(
         entries = state.next_position - 1,
         accounts = state.accounts.len(),
         promises = state.promises.len(),
+        snapshot_position,
         "the journal is replayed"
     );
     if let Some(durability) = store.durability().map_err(FolderError::Sqlite)? {
@@ -152,6 +157,15 @@ pub async fn run(
     };
     let mut writer = seams.work.begin("writer", writer.run(commands)).map_err(RunError::Thread)?;
     let mut projector = seams.work.begin("projector", projector.run(woken)).map_err(RunError::Thread)?;
+    let keeper = Keeper {
+        dir: settings.data_dir.clone(),
+        stores: stores.clone(),
+        own: own.clone(),
+        snapshot_entries: settings.snapshot_entries,
+        taken: snapshot_position,
+    };
+    let mut keeper =
+        seams.work.begin("snapshots", keeper.run(projected.clone())).map_err(RunError::Thread)?;
 
     let bank = Arc::new(Bank {
         own: own.clone(),
@@ -215,6 +229,12 @@ pub async fn run(
     if tokio::time::timeout(Duration::from_millis(WORKERS_MS_MAX), workers).await.is_err() {
         // what is acknowledged is on the disk; a start-up replays it
         tracing::warn!(target: "strife::daemon", "stopped while a connection still held the writer");
+    }
+    let snapshot = tokio::time::timeout(Duration::from_millis(SNAPSHOT_MS_MAX), keeper.ended());
+    // it follows the projector, and ends after it
+    if projector.has_ended() && snapshot.await.is_err() {
+        // what is written of it is not in its place, and the next start replays more
+        tracing::warn!(target: "strife::daemon", "stopped before the snapshot was whole");
     }
     // one that has ended says why; one that has not ends with the process, which holds the lock till then
     if !(writer.has_ended() && projector.has_ended()) {

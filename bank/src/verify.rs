@@ -1,9 +1,16 @@
-//! Reads the whole journal again and checks what it claims: the chain, the sums, the balances.
+//! Reads the whole journal again and checks what it claims. [`verify()`] is for a running bank, of its own chain, sums
+//! and balances; [`folder`] is for a folder that no bank has open, of everything in it.
 
-use crate::journal::JournalRead;
+mod entry;
+pub mod folder;
+mod projections;
+mod rows;
+mod walk;
+
+use crate::journal::{Chain, JournalRead};
 use crate::ledger::State;
 use crate::ledger::state::Own;
-use crate::open::replay;
+use crate::replay::replay;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +35,7 @@ pub fn verify(
     let mut chain_hash = [0; 32];
     match journal.map_err(crate::open::FolderError::from) {
         Err(error) => faults.push(error.to_string()),
-        Ok(reader) => match replay(reader.as_ref(), &mut state) {
+        Ok(reader) => match replay(reader.as_ref(), &mut state, Chain::default(), u64::MAX) {
             Ok(chain) => chain_hash = chain.hash,
             Err(error) => faults.push(error.to_string()),
         },

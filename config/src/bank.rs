@@ -33,6 +33,8 @@ pub struct BankSettings {
     pub order_life_ms_max: i64,
     /// How long a stop waits for calls in flight.
     pub drain_ms: u64,
+    /// Journal entries after which the next snapshot is taken.
+    pub snapshot_entries: u64,
     /// Log files.
     pub logs: LogSettings,
     /// Limits.
@@ -85,6 +87,7 @@ impl Settings for BankSettings {
             "1000 to 31622400000 (366 days)",
         )?;
         check_range("drain_ms", self.drain_ms, 0..=600_000, "0 to 600000")?;
+        check_range("snapshot_entries", self.snapshot_entries, 10..=1_000_000_000, "10 to 1000000000")?;
         self.logs.validate()?;
         let limits = &self.limits;
         check_range("limits.batch_commands_max", limits.batch_commands_max, 1..=65_536, "1 to 65536")?;

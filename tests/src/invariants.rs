@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strife_bank::journal::JournalRead;
 use strife_bank::journal::reader::entries_of;
+use strife_bank::journal::{Chain, JournalRead};
 use strife_bank::ledger::entry::LedgerAccount;
 use strife_bank::ledger::state::{Own, State};
 use strife_bank::ledger::{Entry, Kind, Overlay, apply};
-use strife_bank::open::replay;
+use strife_bank::replay::replay;
 use strife_proto::commit::{BankName, Code, Key, OrderHash, Verdict};
 
 use crate::auditor::{Auditor, Ended};
@@ -62,7 +62,7 @@ impl Journal {
     pub fn read_twice(reader: &dyn JournalRead, own: Own) -> Result<Self, String> {
         let mut journal = Self::read(reader, own.clone())?;
         let mut again = State::new(own);
-        replay(reader, &mut again).map_err(|error| error.to_string())?;
+        replay(reader, &mut again, Chain::default(), u64::MAX).map_err(|error| error.to_string())?;
         let balances = |state: &State| strife_bank::service::admin::report(state);
         if balances(&again) != balances(&journal.state) {
             journal.wrong.push(format!("I10 at {}: a second replay gives another state", again.own.bank));

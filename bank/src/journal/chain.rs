@@ -1,8 +1,8 @@
 //! The hash chain: each batch's hash covers the one before, so that nothing in the past can be changed, taken
 //! out or put in unseen.
 
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
-use strife_proto::signing::sha256;
 
 /// A row of the journal: what became durable together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,8 +69,15 @@ impl Chain {
 
 /// SHA-256 over the hash before, number, first position and count (big endian), and the body.
 fn link(before: &[u8; 32], number: u64, first_position: u64, count: u64, body: &[u8]) -> [u8; 32] {
-    let numbers = [number, first_position, count].map(u64::to_be_bytes).concat();
-    sha256(&[before.as_slice(), &numbers, body].concat())
+    let mut digest = Context::new(&SHA256);
+    digest.update(before);
+    for number in [number, first_position, count] {
+        digest.update(&number.to_be_bytes());
+    }
+    digest.update(body);
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest.finish().as_ref());
+    hash
 }
 
 #[cfg(test)]

@@ -8,8 +8,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use strife_proto::journal::v1 as pb;
 
 use super::chain::{Batch, Broken};
-use super::store::{FILE, open_read_only};
+use super::connection::open_read_only;
+use super::store::FILE;
 use crate::ledger::Entry;
+
+/// Batches that are stepped over at a time.
+const BATCHES_PER_STEP: usize = 512;
 
 /// Why the journal cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +42,23 @@ pub trait JournalRead: Send + std::fmt::Debug {
     /// # Errors
     /// What SQLite says.
     fn hash_of(&self, number: u64) -> rusqlite::Result<Option<[u8; 32]>>;
+
+    /// Number of the last batch; 0 if there is none. A store that can tell at once does.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn last_number(&self) -> rusqlite::Result<u64> {
+        let mut number = 0;
+        while let Some(last) = self.batches_after(number, BATCHES_PER_STEP)?.last() {
+            number = last.number;
+        }
+        Ok(number)
+    }
 }
 
 /// A reader of one bank's journal in SQLite.
 #[derive(Debug)]
-pub struct JournalReader(Connection);
+pub struct JournalReader(pub(crate) Connection);
 
 impl JournalReader {
     /// Opens the journal of a data folder.
@@ -51,6 +67,21 @@ impl JournalReader {
     /// What SQLite says.
     pub fn open(dir: &Path) -> rusqlite::Result<Self> {
         open_read_only(&dir.join(FILE)).map(Self)
+    }
+}
+
+impl JournalReader {
+    /// Opens a journal that lies there, if it has batches to read at all.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(super) fn before(dir: &Path) -> rusqlite::Result<Option<Self>> {
+        if !dir.join(FILE).exists() {
+            return Ok(None);
+        }
+        let reader = Self::open(dir)?;
+        let made = reader.0.table_exists(None, "batches")?;
+        Ok(made.then_some(reader))
     }
 }
 
@@ -76,6 +107,11 @@ impl JournalRead for JournalReader {
         self.0
             .query_row("SELECT hash FROM batches WHERE number = ?1", [number.cast_signed()], |row| row.get(0))
             .optional()
+    }
+
+    fn last_number(&self) -> rusqlite::Result<u64> {
+        let last: Option<i64> = self.0.query_row("SELECT max(number) FROM batches", [], |row| row.get(0))?;
+        Ok(last.unwrap_or(0).cast_unsigned())
     }
 }
 

@@ -3,14 +3,17 @@
 //! can be erased.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use strife_faults::kill::{self, When};
 use strife_proto::signing;
 
 use super::chain::Batch;
+use super::connection::configure;
+use super::mark::{self, Marker};
 use super::reader::{JournalRead, JournalReader, entries_of};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
@@ -18,8 +21,14 @@ use crate::ledger::state::{Own, SessionId};
 /// The journal's file in a bank's data folder.
 pub const FILE: &str = "journal.db";
 
+/// Frames of the write-ahead log, 4 KiB each, past which it begins anew.
+const LOG_FRAMES_MAX: i64 = 16_384;
+
+/// How long that may hold up the writer, in milliseconds.
+const RESTART_WAIT_MS: u64 = 20;
+
 /// The schema that this program reads and writes.
-const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
@@ -122,6 +131,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What the connection has.
         found: Durability,
+    },
+    /// Its mark cannot be written.
+    #[error("{path}: {source}", path = path.display())]
+    Mark {
+        /// The mark's file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// Somebody else reads it at this moment.
     #[error("{} is being read by another process", .0.display())]
@@ -228,6 +245,15 @@ fn pass(when: When, batch: &Batch, rows: &[Row]) {
 
 /// Opens a bank's store.
 pub trait OpenStore: Send + Sync + std::fmt::Debug {
+    /// The journal as it lies there, before opening it moves or makes anything; `None` if there is none, or where
+    /// opening moves nothing.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn before(&self, _dir: &Path) -> rusqlite::Result<Option<Box<dyn JournalRead>>> {
+        Ok(None)
+    }
+
     /// Opens or makes the journal of a data folder.
     ///
     /// # Errors
@@ -252,6 +278,10 @@ pub trait OpenStore: Send + Sync + std::fmt::Debug {
 pub struct Sqlite;
 
 impl OpenStore for Sqlite {
+    fn before(&self, dir: &Path) -> rusqlite::Result<Option<Box<dyn JournalRead>>> {
+        JournalReader::before(dir).map(|reader| reader.map(|reader| Box::new(reader) as _))
+    }
+
     fn open(&self, dir: &Path, own: &Own) -> Result<Box<dyn Store>, OpenError> {
         Ok(Box::new(SqliteStore::open(dir, own)?))
     }
@@ -270,6 +300,7 @@ impl OpenStore for Sqlite {
 pub struct SqliteStore {
     connection: Connection,
     digest_key: Vec<u8>,
+    marker: Marker,
 }
 
 impl SqliteStore {
@@ -290,7 +321,7 @@ impl SqliteStore {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
             .map_err(sqlite)
             .and_then(|busy| if busy == 0 { Ok(()) } else { Err(OpenError::Busy(path.clone())) })?;
-        let whose = format!("{}/{}", own.network, own.bank);
+        let whose = own.to_string();
         let schema: i64 =
             connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(sqlite)?;
         match schema {
@@ -312,7 +343,9 @@ impl SqliteStore {
         }
         let digest_key = meta("digest_key")?;
         must_be_durable(&connection, &path)?;
-        Ok(Self { connection, digest_key })
+        let marker =
+            Marker::open(dir).map_err(|source| OpenError::Mark { path: dir.join(mark::FILE), source })?;
+        Ok(Self { connection, digest_key, marker })
     }
 }
 
@@ -329,7 +362,11 @@ impl Store for SqliteStore {
         append(&mut self.connection, batch, rows).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => AppendError::Full(error),
             _ => AppendError::Fatal(error),
-        })
+        })?;
+        if batch.count > 0 {
+            self.marker.set(batch);
+        }
+        Ok(())
     }
 
     fn durability(&self) -> rusqlite::Result<Option<Durability>> {
@@ -337,13 +374,7 @@ impl Store for SqliteStore {
     }
 
     fn digest(&self, row: &PersonRow) -> Bytes {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.digest_key);
-        let mut context = hmac::Context::with_key(&key);
-        for part in [row.login.as_bytes(), row.display_name.as_bytes(), row.password_hash.as_bytes()] {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        Bytes::copy_from_slice(context.sign().as_ref())
+        digest_of(&self.digest_key, row)
     }
 
     fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
@@ -370,6 +401,17 @@ impl Store for SqliteStore {
         self.connection.execute("DELETE FROM sessions WHERE expires_at_ms <= ?1", [now_ms])?;
         Ok(())
     }
+}
+
+/// The keyed digest of a person's row.
+pub(crate) fn digest_of(key: &[u8], row: &PersonRow) -> Bytes {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    let mut context = hmac::Context::with_key(&key);
+    for part in [row.login.as_bytes(), row.display_name.as_bytes(), row.password_hash.as_bytes()] {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    Bytes::copy_from_slice(context.sign().as_ref())
 }
 
 fn append(connection: &mut Connection, batch: &Batch, rows: &[Row]) -> rusqlite::Result<()> {
@@ -414,22 +456,6 @@ fn create(connection: &mut Connection, whose: &str, digest_key: &[u8]) -> rusqli
     transaction.commit()
 }
 
-/// What every connection of a bank is opened with.
-pub(crate) fn configure(connection: &Connection, synchronous: &str) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))
-}
-
-/// Opens a file for reading alone.
-pub(crate) fn open_read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    Ok(connection)
-}
-
 /// Moves the write-ahead log into the file, little and often, off the writer's thread.
 #[derive(Debug)]
 pub struct Checkpointer(Connection);
@@ -442,15 +468,23 @@ impl Checkpointer {
     pub fn open(dir: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(dir.join(FILE))?;
         configure(&connection, "FULL")?;
+        connection.busy_timeout(Duration::from_millis(RESTART_WAIT_MS))?;
         Ok(Self(connection))
     }
 
-    /// Moves what no reader needs any more; never waits for the writer.
+    /// Moves what no reader needs any more, without waiting for anybody. A writer that never rests would make the log
+    /// longer for ever, and the next start with it: past a length it waits until the log begins anew, which is soon,
+    /// since nearly all of it was just moved.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn run(&self) -> rusqlite::Result<()> {
-        self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).optional()?;
+        let frames: Option<i64> =
+            self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).optional()?;
+        if frames.is_some_and(|frames| frames > LOG_FRAMES_MAX) {
+            // if somebody still reads, it is tried again with the next one
+            self.0.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).optional()?;
+        }
         Ok(())
     }
 }

@@ -1,7 +1,6 @@
 //! The one function that changes state. The writer calls it on its overlay for each entry that it is about to
 //! append; replay calls it for each entry that it reads; so both give the same state (I10).
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strife_proto::commit::payee::{Payee, Record as PayeeRecord};
@@ -123,7 +122,8 @@ pub fn apply(overlay: &mut Overlay<'_>, entry: &Entry) -> Result<(), ApplyError>
 
 /// Books the legs of an entry, which must sum to zero for each currency.
 fn post(overlay: &mut Overlay<'_>, entry: &Entry) -> Result<(), ApplyError> {
-    let mut sums: BTreeMap<Currency, i128> = BTreeMap::new();
+    // nearly always one currency
+    let mut sums: Vec<(Currency, i128)> = Vec::with_capacity(1);
     for leg in &entry.legs {
         let overflow = || ApplyError::Overflow(leg.account.to_string());
         let currency = match &leg.account {
@@ -147,9 +147,13 @@ fn post(overlay: &mut Overlay<'_>, entry: &Entry) -> Result<(), ApplyError> {
                 *currency
             }
         };
-        *sums.entry(currency).or_default() += i128::from(leg.minor_units);
+        let minor_units = i128::from(leg.minor_units);
+        match sums.iter_mut().find(|(other, _)| *other == currency) {
+            Some((_, sum)) => *sum += minor_units,
+            None => sums.push((currency, minor_units)),
+        }
     }
-    if sums.values().any(|sum| *sum != 0) { Err(ApplyError::Unbalanced) } else { Ok(()) }
+    if sums.iter().any(|(_, sum)| *sum != 0) { Err(ApplyError::Unbalanced) } else { Ok(()) }
 }
 
 /// What is in memory of a key; the writer has loaded older knowledge into the overlay before.

@@ -42,15 +42,16 @@ impl FromStr for LedgerAccount {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let parts: Vec<&str> = text.split(':').collect();
-        Ok(match parts.as_slice() {
-            ["customer", number] => LedgerAccount::Customer(number.parse()?),
-            ["settlement", bank, currency] => LedgerAccount::Settlement(
-                BankName::new(bank).map_err(|_| Refusal::UnknownBank)?,
-                Currency::new(currency)?,
-            ),
-            ["cash", currency] => LedgerAccount::Internal(Internal::Cash, Currency::new(currency)?),
-            ["suspense", currency] => LedgerAccount::Internal(Internal::Suspense, Currency::new(currency)?),
+        let (kind, rest) = text.split_once(':').ok_or(Refusal::BadAccount)?;
+        Ok(match kind {
+            "customer" => LedgerAccount::Customer(rest.parse()?),
+            "settlement" => {
+                let (bank, currency) = rest.split_once(':').ok_or(Refusal::BadAccount)?;
+                let bank = BankName::new(bank).map_err(|_| Refusal::UnknownBank)?;
+                LedgerAccount::Settlement(bank, Currency::new(currency)?)
+            }
+            "cash" => LedgerAccount::Internal(Internal::Cash, Currency::new(rest)?),
+            "suspense" => LedgerAccount::Internal(Internal::Suspense, Currency::new(rest)?),
             _ => return Err(Refusal::BadAccount),
         })
     }
@@ -351,11 +352,11 @@ fn copy(bytes: &[u8]) -> Bytes {
     Bytes::copy_from_slice(bytes)
 }
 
-fn sixteen(bytes: &[u8]) -> Result<[u8; 16], Refusal> {
+pub(crate) fn sixteen(bytes: &[u8]) -> Result<[u8; 16], Refusal> {
     bytes.try_into().map_err(|_| Refusal::BadId)
 }
 
-fn person(bytes: &[u8]) -> Result<PersonId, Refusal> {
+pub(crate) fn person(bytes: &[u8]) -> Result<PersonId, Refusal> {
     sixteen(bytes).map(PersonId)
 }
 
@@ -370,7 +371,7 @@ fn signed_order(
     Ok((Arc::new(ReceivedOrder::decode(wire.order)?), wire.signature))
 }
 
-fn verdict_of(statement: &v1::Statement, order: &ReceivedOrder) -> Result<Verdict, Refusal> {
+pub(crate) fn verdict_of(statement: &v1::Statement, order: &ReceivedOrder) -> Result<Verdict, Refusal> {
     use strife_proto::statement::{Statement, Word};
     match Statement::read(statement, &order.order().network)?.word {
         Word::Outcome(verdict) => Ok(verdict),

@@ -3,6 +3,7 @@
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
 use crate::ledger::state::*;
@@ -37,11 +38,13 @@ impl<'a, K: Eq + Hash + Clone, V: Clone> Layer<'a, K, V> {
 
     /// The value to change, if there is one.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        if !self.changes.contains_key(key) {
-            let committed = self.base.get(key)?.clone();
-            self.changes.insert(key.clone(), Some(committed));
+        match self.changes.entry(key.clone()) {
+            Entry::Occupied(change) => change.into_mut().as_mut(),
+            Entry::Vacant(place) => {
+                let committed = self.base.get(key)?.clone();
+                place.insert(Some(committed)).as_mut()
+            }
         }
-        self.changes.get_mut(key)?.as_mut()
     }
 
     /// Sets a value.

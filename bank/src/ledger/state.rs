@@ -2,6 +2,7 @@
 //! not caught up with.
 
 use std::collections::HashMap;
+use std::fmt;
 pub use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,12 +24,18 @@ pub struct PersonId(pub [u8; 16]);
 pub type SessionId = [u8; 16];
 
 /// Whose ledger it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Own {
     /// The bank.
     pub bank: BankName,
     /// The network.
     pub network: String,
+}
+
+impl fmt::Display for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.bank)
+    }
 }
 
 /// Whether an account takes and gives money.
@@ -185,7 +192,7 @@ pub struct Session {
 }
 
 /// All that a bank holds in memory.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct State {
     /// Whose ledger it is.
     pub own: Own,
@@ -265,6 +272,18 @@ impl State {
             payees: Table::new(),
             requests: Table::new(),
             sessions: Table::new(),
+        }
+    }
+
+    /// Gives every person their accounts, in the order of opening, which is that of the numbers.
+    pub fn own_accounts(&mut self) {
+        let mut owners: Vec<_> =
+            self.accounts.iter().map(|(number, account)| (*number, account.person)).collect();
+        owners.sort_unstable();
+        for (number, person) in owners {
+            if let Some(owner) = self.people.get_mut(&person) {
+                owner.accounts.push(number);
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use strife_proto::v1;
 
 use super::FILE;
 use super::write::{STATE_ACCOUNT, STATE_SUSPENSE};
-use crate::journal::store::open_read_only;
+use crate::journal::connection::open_read_only;
 use crate::ledger::entry::LedgerAccount;
 use crate::ledger::state::{PayeeKnown, PayerKnown, VoidKnown};
 

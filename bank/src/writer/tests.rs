@@ -109,7 +109,7 @@ impl TestBank {
     }
 
     fn open(dir: tempfile::TempDir) -> Self {
-        let Folder { store, chain, state, projector, lock } =
+        let Folder { store, chain, state, projector, lock, .. } =
             Folder::open(dir.path(), &Sqlite, own(), 0).unwrap();
         drop(lock);
         let (wake, woken) = watch::channel(());
@@ -360,7 +360,7 @@ fn an_error_of_the_journal_ends_the_writer_and_answers_nobody() {
     let queued = vec![(bank.decide(&order, None), respond)];
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let result = runtime.block_on(bank.writer.carry_out(queued, &mut bank.eviction));
-    assert!(matches!(result, Err(super::WriterError::Append(AppendError::Fatal(_)))));
+    assert!(matches!(result, Err(WriterError::Append(AppendError::Fatal(_)))));
     assert!(!answered.load(Ordering::Relaxed));
 }
 

@@ -136,7 +136,7 @@ fn bank_settings(
 ) -> BankSettings {
     let text = format!(
         "name = \"{name}\"\nlisten = \"0.0.0.0:{}\"\nadmin_listen = \"0.0.0.0:{}\"\ndata_dir = \"data\"\n\
-         keys_dir = {:?}\n{}[logs]\ndir = \"logs\"\n[limits]\nbatch_commands_max = 32\n",
+         keys_dir = {:?}\nsnapshot_entries = 60\n{}[logs]\ndir = \"logs\"\n[limits]\nbatch_commands_max = 32\n",
         BANK_PORTS.0,
         BANK_PORTS.1,
         files.dir,

@@ -1,0 +1,137 @@
+//! The projections against a fresh projection of the journal, row by row.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, Rows};
+
+use super::folder::{CannotVerify, Report};
+use crate::journal::JournalReader;
+use crate::journal::connection::open_still;
+use crate::ledger::state::Own;
+use crate::projection::{self, FILE, rebuild};
+
+/// Each table, and the columns that its rows are known by, which stand first in it.
+const TABLES: [(&str, &[&str]); 5] = [
+    ("outcomes", &["id"]),
+    ("voids", &["id", "hash"]),
+    ("ended_promises", &["bank", "id", "hash"]),
+    ("balances", &["account"]),
+    ("movements", &["account", "position", "leg"]),
+];
+
+/// Adds what is wrong with the projections to the report.
+pub(super) fn check(
+    dir: &Path,
+    own: &Own,
+    journal: &JournalReader,
+    report: &mut Report,
+) -> Result<(), CannotVerify> {
+    let Some((last, hash)) = projection::seen(dir) else {
+        report.notes.push(format!("there is no {FILE} of this schema; the next start makes it anew"));
+        return Ok(());
+    };
+    let scratch =
+        tempfile::tempdir().map_err(|source| CannotVerify::Io { path: std::env::temp_dir(), source })?;
+    let fresh = match rebuild(&scratch.path().join(FILE), journal, &own.network, last) {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            report.file(FILE, format!("the journal cannot be projected: {error}"));
+            return Ok(());
+        }
+    };
+    if let Err(error) = compare(&fresh, &dir.join(FILE), hash, report) {
+        report.file(FILE, format!("it cannot be read: {error}"));
+    }
+    Ok(())
+}
+
+fn compare(fresh: &Connection, path: &Path, hash: [u8; 32], report: &mut Report) -> rusqlite::Result<()> {
+    let stored = open_still(path)?;
+    let progress = "SELECT hash FROM progress";
+    if fresh.query_row(progress, [], |row| row.get::<_, [u8; 32]>(0))? != hash {
+        report.file(FILE, "its last batch is not the journal's");
+    }
+    for (table, key) in TABLES {
+        let query = format!("SELECT * FROM {table} ORDER BY {}", key.join(", "));
+        let (mut ours, mut theirs) = (fresh.prepare(&query)?, stored.prepare(&query)?);
+        let columns = theirs.column_names().map(str::to_owned).collect::<Vec<_>>();
+        let (mut ours, mut theirs) = (ours.query([])?, theirs.query([])?);
+        let (mut one, mut two) = (next(&mut ours)?, next(&mut theirs)?);
+        loop {
+            let order = match (&one, &two) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(one), Some(two)) => compare_keys(&one[..key.len()], &two[..key.len()]),
+            };
+            if let (Ordering::Equal, Some(right), Some(row)) = (order, &one, &two) {
+                let differs =
+                    columns.iter().zip(right.iter().zip(row)).find(|(_, (right, row))| right != row);
+                if let Some((column, (right, row))) = differs {
+                    let name = name_of(key, row_key(&two, key.len()));
+                    let (right, row) = (show(right), show(row));
+                    report.file(FILE, format!("{table} {name}: {column} is {row}; by the journal, {right}"));
+                }
+            }
+            match order {
+                Ordering::Less => {
+                    let name = name_of(key, row_key(&one, key.len()));
+                    report.file(FILE, format!("{table} {name}: the row is missing"));
+                }
+                Ordering::Greater => {
+                    let name = name_of(key, row_key(&two, key.len()));
+                    report.file(FILE, format!("{table} {name}: the journal has no such row"));
+                }
+                Ordering::Equal => {}
+            }
+            if order != Ordering::Greater {
+                one = next(&mut ours)?;
+            }
+            if order != Ordering::Less {
+                two = next(&mut theirs)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn next(rows: &mut Rows<'_>) -> rusqlite::Result<Option<Vec<Value>>> {
+    let Some(row) = rows.next()? else { return Ok(None) };
+    (0..row.as_ref().column_count()).map(|column| row.get(column)).collect::<Result<_, _>>().map(Some)
+}
+
+/// In the order in which SQLite sorts them; the columns of a key are of one type each.
+fn compare_keys(one: &[Value], two: &[Value]) -> Ordering {
+    let each = one.iter().zip(two).map(|pair| match pair {
+        (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Blob(a), Value::Blob(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    });
+    each.fold(Ordering::Equal, Ordering::then)
+}
+
+fn row_key(row: &Option<Vec<Value>>, columns: usize) -> &[Value] {
+    row.as_deref().map_or(&[], |row| &row[..columns])
+}
+
+fn name_of(columns: &[&str], key: &[Value]) -> String {
+    columns
+        .iter()
+        .zip(key)
+        .map(|(column, value)| format!("{column} {}", show(value)))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn show(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => text.clone(),
+        Value::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
