@@ -132,7 +132,11 @@ impl Attacker {
             2 => bytes.resize(100_000, 0),
             _ => {}
         }
-        Bytes::from(bytes)
+        let bytes = Bytes::from(bytes);
+        // a bank that takes no part never decides: what is promised to it stays promised, as it must
+        let of_nobody = ReceivedOrder::decode(bytes.clone())
+            .is_ok_and(|spoiled| !self.disks.contains_key(spoiled.key().bank.as_str()));
+        if of_nobody { order.bytes().clone() } else { bytes }
     }
 
     /// Something that a bank has signed, about whatever it was.
