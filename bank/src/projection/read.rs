@@ -191,6 +191,7 @@ fn movement(row: &Row<'_>) -> rusqlite::Result<StoredMovement> {
             memo: row.get(6)?,
             key,
             kind: row.get(9)?,
+            refund_of: None,
         },
     })
 }

@@ -135,7 +135,7 @@ fn project_legs(transaction: &Transaction<'_>, entry: &Entry, position: i64) -> 
 }
 
 /// What a leg's row says beside its numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Description<'a> {
     /// The other account, `number@bank`; empty for cash.
     pub counterpart: String,
@@ -145,6 +145,8 @@ pub struct Description<'a> {
     pub key: Option<&'a Key>,
     /// `transfer` or `cash`.
     pub kind: &'static str,
+    /// The payment that the transfer refunds.
+    pub refund_of: Option<&'a Key>,
 }
 
 /// Describes an entry from the side of one of its accounts.
@@ -153,14 +155,20 @@ pub fn describe<'a>(entry: &'a Entry, account: &LedgerAccount) -> Description<'a
         Kind::Outcome(outcome) => &outcome.order,
         Kind::Posted { order, .. } => order,
         Kind::Cash { reason, .. } => {
-            return Description { counterpart: String::new(), memo: reason, key: None, kind: "cash" };
+            return Description { memo: reason, kind: "cash", ..Description::default() };
         }
-        _ => return Description { counterpart: String::new(), memo: "", key: None, kind: "other" },
+        _ => return Description { kind: "other", ..Description::default() },
     };
     let said = order.order();
     let payer = matches!(account, LedgerAccount::Customer(number)
         if *number == said.payer && matches!(entry.kind, Kind::Outcome(_)));
     let counterpart =
         if payer { said.payee.to_string() } else { format!("{}@{}", said.payer, said.key.bank) };
-    Description { counterpart, memo: &said.memo, key: Some(order.key()), kind: "transfer" }
+    Description {
+        counterpart,
+        memo: &said.memo,
+        key: Some(order.key()),
+        kind: "transfer",
+        refund_of: said.refund_of.as_ref(),
+    }
 }

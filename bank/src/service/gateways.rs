@@ -111,6 +111,10 @@ impl bank_server::Bank for Gateways {
         Ok(Response::new(v1::HistoryReply { movements, next_cursor }))
     }
 
+    async fn life(&self, _: Request<v1::BankLifeRequest>) -> Result<Response<v1::LifeReply>, Status> {
+        Err(Refusal::NotSupported.into())
+    }
+
     async fn watch(
         &self,
         request: Request<v1::BankWatchRequest>,
