@@ -2,9 +2,10 @@
 //!
 //! Every transfer, online or not, is first written to the [`outbox`], then sent by the [`worker`]: one code
 //! path. [`api`] speaks to a gateway and believes no statement that it has not verified; [`device`] keeps the
-//! device key; [`view`] is what a screen shows. What must never: a screen, a password kept.
+//! device key, [`credentials`] a session for somebody who wants to stay signed in; [`view`] is what a screen shows. What must never: a screen, a password kept.
 
 pub mod api;
+pub mod credentials;
 pub mod device;
 pub mod outbox;
 pub mod sync;

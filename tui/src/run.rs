@@ -116,7 +116,7 @@ fn carry_out(
     tokio::spawn(async move {
         let msg = match effect {
             Effect::LogIn { bank, person, password } => {
-                Some(Msg::SignedIn(client.log_in(bank, &person, password).await.map_err(say)))
+                Some(Msg::SignedIn(client.log_in(bank, &person, password, false).await.map_err(say)))
             }
             Effect::LogOut => {
                 client.log_out().await;

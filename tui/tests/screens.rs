@@ -91,6 +91,9 @@ fn view() -> View {
         movements_seen: 0,
         notices: Vec::new(),
         key_place: "OS keyring".into(),
+        session_place: "the OS keyring".into(),
+        kept: false,
+        resuming: false,
     }
 }
 
