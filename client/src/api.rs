@@ -188,6 +188,11 @@ impl Api {
         &self.trust.roster.network
     }
 
+    /// SHA-256 of the own certificate's public key, to which sessions are bound.
+    pub fn client_key_hash(&self) -> [u8; 32] {
+        self.trust.client_key_hash
+    }
+
     fn request<T>(&self, message: T, session: Option<&Session>) -> Result<Request<T>, ApiError> {
         let mut request = Request::new(message);
         request.set_timeout(Duration::from_millis(self.rpc_ms));

@@ -11,10 +11,10 @@ use strife_proto::signing::{self, SigningKey};
 use zeroize::Zeroizing;
 
 /// How long a keyring may take to answer, in milliseconds; a locked one waits for its owner.
-const KEYRING_MS_MAX: u64 = 3_000;
+pub(crate) const KEYRING_MS_MAX: u64 = 3_000;
 
-/// What the keyring files our secrets under.
-const SERVICE: &str = "strife";
+/// What a keyring files our secrets under.
+pub(crate) const SERVICE: &str = "strife";
 
 /// Why a secret cannot be kept or found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,12 @@ pub trait SecretStore: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`SecretError`].
     fn put(&self, name: &str, secret: &[u8]) -> Result<(), SecretError>;
+
+    /// Takes a secret away; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`SecretError`]: it may still be there.
+    fn remove(&self, name: &str) -> Result<(), SecretError>;
 
     /// For the screen: where it is kept.
     fn place(&self) -> String;
@@ -92,6 +98,11 @@ impl SecretStore for Keyring {
         }
     }
 
+    fn remove(&self, name: &str) -> Result<(), SecretError> {
+        let name = name.to_owned();
+        bounded(move || keyring::Entry::new(SERVICE, &name)?.delete_credential()).map(|_| ())
+    }
+
     fn place(&self) -> String {
         "OS keyring".into()
     }
@@ -123,16 +134,27 @@ impl SecretStore for KeyFiles {
         pem::write_secret(&self.0.join(name), secret).map_err(file)
     }
 
+    fn remove(&self, name: &str) -> Result<(), SecretError> {
+        match std::fs::remove_file(self.0.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(SecretError::File(format!("{}: {error}", self.0.join(name).display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn place(&self) -> String {
         format!("file in {}", self.0.display())
     }
 }
 
-/// The best store there is: the keyring if it may be used and answers, otherwise files in `dir`.
-pub fn best_store(dir: &Path, keyring: bool) -> Arc<dyn SecretStore> {
+/// The best store there is for a device key: the keyring if it may be used and answers, otherwise files in `dir`.
+/// Never the kernel's keyring: a device key has to survive a restart of the machine.
+/// Beside it, whether the keyring answers.
+pub fn best_store(dir: &Path, keyring: bool) -> (Arc<dyn SecretStore>, bool) {
     match keyring.then(Keyring::probe).flatten() {
-        Some(keyring) => Arc::new(keyring),
-        None => Arc::new(KeyFiles::new(dir)),
+        Some(keyring) => (Arc::new(keyring), true),
+        None => (Arc::new(KeyFiles::new(dir)), false),
     }
 }
 

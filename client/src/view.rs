@@ -307,6 +307,12 @@ pub struct View {
     pub notices: Vec<Notice>,
     /// Where the device key is kept.
     pub key_place: String,
+    /// In words, where the session is kept, or where it would be: "the OS keyring".
+    pub session_place: String,
+    /// The session is kept: the next start goes on with it.
+    pub kept: bool,
+    /// A kept session is being looked for, since the program has just started.
+    pub resuming: bool,
 }
 
 /// Something that happened.
@@ -314,6 +320,8 @@ pub struct View {
 pub struct Notice {
     /// Counts up.
     pub number: u64,
+    /// When, milliseconds since the Unix epoch.
+    pub at_ms: i64,
     /// Good news, or something that somebody must look at.
     pub kind: NoticeKind,
     /// What, in words.

@@ -3,7 +3,9 @@
 //! that it was made in: what comes late after a log-out is dropped.
 
 mod calls;
+mod keeper;
 mod queue;
+mod session;
 mod state;
 
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::api::{Api, ApiError, Trust};
+use crate::credentials::session_stores;
 use crate::device::{SecretError, SecretStore, best_store};
 use crate::outbox::{Outbox, OutboxError, OutboxStore};
 use crate::view::{Life, Movement, View};
@@ -78,7 +81,7 @@ type Answer<T> = oneshot::Sender<Result<T, Problem>>;
 
 /// What a screen can ask for.
 pub(crate) enum Command {
-    LogIn { bank: BankName, person: String, password: Zeroizing<String>, answer: Answer<()> },
+    LogIn { bank: BankName, person: String, password: Zeroizing<String>, keep: bool, answer: Answer<()> },
     LogOut,
     Pay { payment: Payment, answer: Answer<TransferId> },
     History { asked: v1::HistoryRequest, answer: Answer<v1::HistoryReply> },
@@ -99,6 +102,8 @@ pub struct Parts {
     pub outbox: Box<dyn OutboxStore>,
     /// Where device keys are kept.
     pub secrets: Arc<dyn SecretStore>,
+    /// Where a session may be kept, best first; in none of them, it is not kept.
+    pub sessions: Vec<Arc<dyn SecretStore>>,
     /// Time, randomness, network.
     pub seams: Seams,
 }
@@ -127,11 +132,10 @@ impl Client {
     /// # Errors
     /// [`StartError`], naming the file or folder.
     pub fn start(settings: ClientSettings) -> Result<Self, StartError> {
-        let parts = Parts {
-            outbox: Box::new(Outbox::open(&settings.data_dir)?),
-            secrets: best_store(&settings.data_dir.join("keys"), settings.keyring),
-            seams: Seams::of_this_machine(),
-        };
+        let outbox = Box::new(Outbox::open(&settings.data_dir)?);
+        let (secrets, answers) = best_store(&settings.data_dir.join("keys"), settings.keyring);
+        let parts =
+            Parts { outbox, secrets, sessions: session_stores(answers), seams: Seams::of_this_machine() };
         Ok(Self::start_with(settings, parts)?)
     }
 
@@ -166,7 +170,9 @@ impl Client {
         let _ = self.commands.send(command).await;
     }
 
-    /// Signs in. Makes and registers the device key at the first time.
+    /// Signs in. Makes and registers the device key at the first time. With `keep` the session, never the password,
+    /// is also given to the best credential store there is, after this has returned: [`View::kept`] says whether one
+    /// took it, and a notice if none did. The next start goes on with it.
     ///
     /// # Errors
     /// [`Problem`].
@@ -175,12 +181,13 @@ impl Client {
         bank: BankName,
         person: &str,
         password: Zeroizing<String>,
+        keep: bool,
     ) -> Result<(), Problem> {
         let person = person.to_owned();
-        self.ask(|answer| Command::LogIn { bank, person, password, answer }).await
+        self.ask(|answer| Command::LogIn { bank, person, password, keep, answer }).await
     }
 
-    /// Signs out. The queue stays.
+    /// Signs out, also out of the credential store. The queue stays.
     pub async fn log_out(&self) {
         self.tell(Command::LogOut).await;
     }
@@ -261,7 +268,7 @@ impl Client {
         self.tell(Command::SetOffline(offline)).await;
     }
 
-    /// Stops the worker, once what it is writing is on the disk.
+    /// Stops the worker, once what it is writing is on the disk or in a credential store.
     pub async fn stop(&self) {
         let (done, stopped) = oneshot::channel();
         self.tell(Command::Stop(done)).await;

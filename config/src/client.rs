@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::{Settings, SettingsError, TlsFiles, TrustFiles, check_address, check_range, rebase};
+use crate::{
+    ScreenSettings, Settings, SettingsError, TlsFiles, TrustFiles, check_address, check_range, rebase,
+};
 
 /// The client's settings. Units stand at the end of each name.
 #[derive(Clone, Debug, Deserialize)]
@@ -30,6 +32,11 @@ pub struct ClientSettings {
     pub retry_ms_max: u64,
     /// Shown on the log-in screen, for a rehearsal network.
     pub demo: Option<String>,
+    /// How the screen looks and behaves.
+    pub screen: ScreenSettings,
+    /// The file that these were read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl Settings for ClientSettings {
@@ -40,6 +47,10 @@ impl Settings for ClientSettings {
         rebase(&mut self.data_dir, base);
         self.tls.rebase(base);
         self.trust.rebase(base);
+    }
+
+    fn read_from(&mut self, file: &Path) {
+        self.file = Some(file.to_owned());
     }
 
     fn validate(&self) -> Result<(), SettingsError> {
@@ -64,6 +75,7 @@ impl Settings for ClientSettings {
             self.retry_ms_max,
             self.retry_ms_min..=3_600_000,
             "retry_ms_min to 3600000",
-        )
+        )?;
+        self.screen.validate()
     }
 }

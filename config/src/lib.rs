@@ -10,11 +10,13 @@ mod bank;
 mod client;
 mod common;
 mod gateway;
+mod screen;
 
 pub use bank::{BankLimits, BankSettings};
 pub use client::ClientSettings;
 pub use common::{LogFormat, LogSettings, TlsFiles, TrustFiles};
 pub use gateway::{GatewayLimits, GatewaySettings, PhaseTimeouts, ResolverSettings};
+pub use screen::{Borders, Notifications, ScreenSettings, ThemeName};
 
 use std::path::{Path, PathBuf};
 
@@ -53,6 +55,9 @@ pub trait Settings: DeserializeOwned {
     /// Makes relative paths relative to `base`.
     fn rebase(&mut self, base: &Path);
 
+    /// Remembers the file, where that is of use.
+    fn read_from(&mut self, _: &Path) {}
+
     /// Checks every value.
     ///
     /// # Errors
@@ -72,6 +77,7 @@ pub trait Settings: DeserializeOwned {
             .merge(Env::prefixed(Self::ENV_PREFIX).split("__"));
         let mut settings: Self = figment.extract().map_err(|error| SettingsError::Shape(Box::new(error)))?;
         settings.rebase(file.parent().unwrap_or(Path::new(".")));
+        settings.read_from(file);
         settings.validate()?;
         Ok(settings)
     }

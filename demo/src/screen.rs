@@ -14,20 +14,22 @@ use crate::seed::is_seeded;
 struct Controls(Arc<Processes>);
 
 impl DemoControls for Controls {
-    fn processes(&self) -> Vec<(String, bool)> {
+    fn processes(&self) -> Vec<(String, strife_tui::demo::ProcessState)> {
+        use strife_tui::demo::ProcessState::{Killed, Runs};
         let state = |name: String| {
-            let running = self.0.pid(&name).is_some();
+            let running = if self.0.pid(&name).is_some() { Runs } else { Killed };
             (name, running)
         };
         self.0.names().into_iter().map(state).collect()
     }
 
-    fn kill(&self, name: &str) -> Result<(), String> {
-        self.0.kill(name).map_err(|error| format!("{error:#}"))
-    }
-
-    fn start(&self, name: &str) -> Result<(), String> {
-        self.0.start(name).map_err(|error| format!("{error:#}"))
+    fn control(&self, name: &str, what: strife_tui::demo::Control) -> Result<(), String> {
+        use strife_tui::demo::Control::{Kill, Start};
+        match what {
+            Kill => self.0.kill(name).map_err(|error| format!("{error:#}")),
+            Start => self.0.start(name).map_err(|error| format!("{error:#}")),
+            _ => Err("not yet".into()),
+        }
     }
 }
 

@@ -333,7 +333,7 @@ async fn the_client_refuses_before_it_queues_and_keeps_its_queue_when_the_sessio
     assert!(matches!(nobody, Err(Problem::SignedOut)), "{nobody:?}");
     client.wait_for(Duration::from_secs(10), |view| view.connection.is_online()).await.unwrap();
     let bank1 = BankName::new("Bank1").unwrap();
-    client.log_in(bank1.clone(), "user1", Zeroizing::new("pass1".into())).await.unwrap();
+    client.log_in(bank1.clone(), "user1", Zeroizing::new("pass1".into()), false).await.unwrap();
     let view = client.wait_for(Duration::from_secs(10), |view| view.live).await.unwrap();
     let own = view.profile.unwrap().accounts[0].number.clone();
     for (bad, expected) in [
@@ -362,7 +362,7 @@ async fn the_client_refuses_before_it_queues_and_keeps_its_queue_when_the_sessio
     let id = client.pay(payment(&own, "user2@Bank2", "signed out")).await.unwrap();
     let view = client.view().borrow().clone();
     assert!(view.orders.iter().any(|order| order.id == id && !order.sent));
-    client.log_in(bank1, "user1", Zeroizing::new("pass1".into())).await.unwrap();
+    client.log_in(bank1, "user1", Zeroizing::new("pass1".into()), false).await.unwrap();
     client
         .wait_for(Duration::from_secs(10), |view| {
             view.orders.iter().any(|order| order.id == id && order.state.is_ended())

@@ -186,7 +186,7 @@ async fn a_client_without_room_says_so_never_says_queued_and_loses_nothing() {
     let settings = network.settings_in(&disk.seen().join("client"));
     let client = Client::start(settings.clone()).unwrap();
     let bank = BankName::new("Bank1").unwrap();
-    client.log_in(bank, "user1", String::from("pass1").into()).await.unwrap();
+    client.log_in(bank, "user1", String::from("pass1").into(), false).await.unwrap();
     let view = client.view();
     let account = || Some(view.borrow().profile.as_ref()?.accounts.first()?.number.clone());
     until("accounts are known", async || account().is_some()).await;

@@ -434,7 +434,7 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
         settings.gateways = vec![address];
         let client = Client::start(settings).unwrap();
         client.wait_for(Duration::from_secs(10), |view| view.connection.is_online()).await.unwrap();
-        client.log_in(bank1.clone(), "user1", password()).await.unwrap();
+        client.log_in(bank1.clone(), "user1", password(), false).await.unwrap();
         client
             .wait_for(Duration::from_secs(10), |view| {
                 view.profile.as_ref().is_some_and(|profile| !profile.accounts.is_empty())
@@ -462,7 +462,7 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
     };
     let client = Client::start(network.settings_in(data.path())).unwrap();
     client.wait_for(Duration::from_secs(10), |view| view.connection.is_online()).await.unwrap();
-    client.log_in(bank1, "user1", password()).await.unwrap();
+    client.log_in(bank1, "user1", password(), false).await.unwrap();
     client
         .wait_for(Duration::from_secs(15), |view| {
             view.orders.iter().any(|o| o.id == id && matches!(o.state, OrderState::Posted { .. }))

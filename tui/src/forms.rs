@@ -1,7 +1,9 @@
 //! What a person is typing: the log-in and the transfer, with their checks as one types.
 
 use strife_client::view::{AccountView, View};
-use strife_client::{AccountRef, BankName, Currency, MEMO_CHARS_MAX, Money, Payment, Refusal, clean_text};
+use strife_client::{
+    AccountRef, BankName, Currency, Key, MEMO_CHARS_MAX, Money, Payment, Refusal, clean_text,
+};
 use tui_input::{Input, InputRequest};
 use zeroize::Zeroizing;
 
@@ -39,6 +41,8 @@ pub struct LoginForm {
     pub password: Zeroizing<String>,
     /// Where one types.
     pub field: LoginField,
+    /// Stay signed in on this machine.
+    pub keep: bool,
     /// On its way.
     pub busy: bool,
     /// What went wrong.
@@ -52,6 +56,7 @@ impl Default for LoginForm {
             person: Input::default(),
             password: Zeroizing::new(String::new()),
             field: LoginField::Person,
+            keep: false,
             busy: false,
             error: None,
         }
@@ -107,6 +112,19 @@ pub struct TransferForm {
     pub field: TransferField,
     /// It was tried to send it: show what is missing too.
     pub tried: bool,
+    /// The chosen one of the suggested payees.
+    pub suggestion: Option<usize>,
+    /// It gives back a payment: which, and how much of it can still be given back, where that is known.
+    pub refund: Option<Refund>,
+}
+
+/// What a refund gives back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refund {
+    /// The payment.
+    pub of: Key,
+    /// What can still be given back, in minor units; the bank judges it in any case.
+    pub at_most: Option<i64>,
 }
 
 impl Default for TransferForm {
@@ -118,6 +136,8 @@ impl Default for TransferForm {
             memo: Input::default(),
             field: TransferField::To,
             tried: false,
+            suggestion: None,
+            refund: None,
         }
     }
 }
@@ -144,7 +164,9 @@ impl TransferForm {
     /// The field that one types into.
     pub fn input(&mut self) -> Option<&mut Input> {
         match self.field {
+            // a refund goes back to where it came from
             TransferField::From => None,
+            TransferField::To if self.refund.is_some() => None,
             TransferField::To => Some(&mut self.to),
             TransferField::Amount => Some(&mut self.amount),
             TransferField::Memo => Some(&mut self.memo),
@@ -166,6 +188,10 @@ impl TransferForm {
         Ok(payee)
     }
 
+    fn refund_limit(&self) -> Option<i64> {
+        self.refund.as_ref().and_then(|refund| refund.at_most)
+    }
+
     fn money(&self, view: &View) -> Result<Money, Refusal> {
         let account = self.account(view).ok_or(Refusal::NotFound)?;
         Money::parse(self.amount.value(), Currency::new(&account.currency)?)
@@ -185,7 +211,8 @@ impl TransferForm {
         if to.to_string() == own {
             return Err(Refusal::SameAccount);
         }
-        Ok(Payment { from, to, amount: self.money(view)?, memo, refund_of: None })
+        let refund_of = self.refund.as_ref().map(|refund| refund.of.clone());
+        Ok(Payment { from, to, amount: self.money(view)?, memo, refund_of })
     }
 
     /// Checks one field as it stands.
@@ -210,6 +237,9 @@ impl TransferForm {
             },
             TransferField::Amount if self.amount.value().trim().is_empty() => Check::Empty,
             TransferField::Amount => match (self.money(view), self.account(view)) {
+                (Ok(money), _) if self.refund_limit().is_some_and(|most| money.minor_units() > most) => {
+                    Check::Bad("More than can still be given back.".into())
+                }
                 (Ok(money), Some(account)) if known && money.minor_units() > account.available => {
                     Check::Warn("More than is available now: the bank would decline it.".into())
                 }

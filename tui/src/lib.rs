@@ -1,16 +1,25 @@
 //! The full-screen client, Elm-shaped: [`model`] is all that it knows, [`update`] the one function that
-//! changes it and says what to do, [`view`] the one that draws it. [`run`] carries out what [`update`] wants
-//! and draws when something changed. What must never: I/O or an await in model, update or view; a key that is
-//! not in [`commands`], from which bottom bar and help are drawn too.
+//! changes it and says what to do, [`view`] the one that draws it. [`effects`] carries out what [`update`] wants,
+//! [`run`] brings all together and draws when something changed. What must never: I/O or an await in model, update
+//! or view; a key that is not in [`commands`], from which bottom bar, help and palette are drawn too.
 
 pub mod commands;
+pub mod demo;
+pub mod effects;
+pub mod export;
 pub mod format;
 pub mod forms;
+pub mod keep;
+pub mod keys;
 pub mod model;
+pub mod preferences;
 pub mod run;
+pub mod search;
+pub mod sequences;
 pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
 
-pub use run::{DemoControls, run};
+pub use demo::DemoControls;
+pub use run::run;

@@ -1,43 +1,32 @@
 //! The loop: events in, model changed, effects carried out, drawn if something changed.
 
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use crossterm::event::{Event, EventStream};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use jiff::tz::TimeZone;
+use rustix::process::{Signal, getpid, kill_process};
+use strife_client::payees::PayeeBook;
 use strife_client::{Client, ClientSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::demo::DemoControls;
+use crate::effects::{Actors, to_desktop, to_terminal};
 use crate::model::{Demo, Model};
-use crate::terminal::Screen;
-use crate::theme::Theme;
+use crate::preferences::Preferences;
+use crate::sequences;
+use crate::terminal::{Screen, last_panic};
+use crate::theme::Environment;
 use crate::update::{Effect, Msg, update};
 use crate::view;
 
-/// Movements on a page.
-const PAGE_SIZE: u32 = 50;
-/// How often something that counts down is drawn, in milliseconds.
-const COUNTDOWN_MS: u64 = 250;
 /// Shortest time between two drawings, in milliseconds.
 const FRAME_MS: u64 = 16;
-
-/// What the demo lets its screen do with its processes.
-pub trait DemoControls: Send + Sync {
-    /// Names, and whether each runs.
-    fn processes(&self) -> Vec<(String, bool)>;
-    /// Kills one.
-    ///
-    /// # Errors
-    /// Why not, for a person.
-    fn kill(&self, name: &str) -> Result<(), String>;
-    /// Starts one.
-    ///
-    /// # Errors
-    /// Why not, for a person.
-    fn start(&self, name: &str) -> Result<(), String>;
-}
 
 /// Opens the screen and runs until the person leaves or a signal ends it.
 ///
@@ -45,141 +34,159 @@ pub trait DemoControls: Send + Sync {
 /// Whatever keeps it from starting, for a person to read.
 pub fn run(settings: ClientSettings, demo: Option<Arc<dyn DemoControls>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(open(settings, demo));
+    let result = runtime.block_on(AssertUnwindSafe(open(settings, demo)).catch_unwind());
     runtime.shutdown_background();
-    result
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => match last_panic() {
+            Some(panic) => Err(error.context(panic)),
+            None => Err(error),
+        },
+        // the terminal was given back on the way here
+        Err(_) => Err(anyhow::anyhow!(last_panic().unwrap_or_default()))
+            .context("it failed inside; what is queued is safe on the disk"),
+    }
 }
 
 async fn open(settings: ClientSettings, demo: Option<Arc<dyn DemoControls>>) -> anyhow::Result<()> {
+    let preferences = Preferences::new(settings.screen.clone(), Environment::of_process())?;
+    let facts = facts(&settings);
     let sentence = settings.demo.clone();
+    let (messages, received) = mpsc::channel::<Msg>(64);
+    let payees = PayeeBook::of(&settings.data_dir);
+    let exports = exports(&settings);
+    let settings_file = settings.file.clone();
     let client = Client::start(settings)?;
-    let mut view = client.view();
-    let zone = TimeZone::system();
-    let first = view.borrow_and_update().clone();
-    let mut model = Model::new(first, sentence, Theme::of_environment(), zone, Instant::now());
+    let first = client.view().borrow().clone();
+    let mut model = Model::new(first, sentence, preferences, TimeZone::system(), Instant::now());
     model.demo = demo.as_ref().map(|demo| Demo { processes: demo.processes() });
+    model.payees = payees.read();
+    model.facts = facts;
+    let actors =
+        Actors { client: client.clone(), demo, messages, payees: Arc::new(payees), exports, settings_file };
+    let result = converse(&mut model, &actors, received).await;
+    client.stop().await;
+    result
+}
 
-    let mut screen = Screen::take()?;
+/// Where exports are written: the person's folder for downloads, else the data folder.
+fn exports(settings: &ClientSettings) -> PathBuf {
+    let downloads = directories::UserDirs::new().and_then(|dirs| dirs.download_dir().map(PathBuf::from));
+    downloads.filter(|folder| folder.is_dir()).unwrap_or_else(|| settings.data_dir.clone())
+}
+
+/// Where things are, for the settings screen.
+fn facts(settings: &ClientSettings) -> Vec<(String, String)> {
+    let file = settings.file.as_ref().map_or("none".into(), |file| file.display().to_string());
+    vec![
+        ("Settings file".into(), file),
+        ("Gateways".into(), settings.gateways.join(", ")),
+        ("Queue and payees".into(), settings.data_dir.display().to_string()),
+        ("Exports".into(), exports(settings).display().to_string()),
+        ("Certificate".into(), settings.tls.certificate.display().to_string()),
+    ]
+}
+
+async fn converse(
+    model: &mut Model,
+    actors: &Actors,
+    mut received: mpsc::Receiver<Msg>,
+) -> anyhow::Result<()> {
+    let mut view = actors.client.view();
+    let mut screen = Screen::take(model.preferences.settings.mouse)?;
+    let size = screen.terminal.size()?;
+    model.size = (size.width, size.height);
     let mut events = EventStream::new();
-    let (messages, mut received) = mpsc::channel::<Msg>(64);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
     let mut drawn = Instant::now();
     let mut dirty = true;
     while !model.quit {
         if dirty {
             tokio::time::sleep_until((drawn + Duration::from_millis(FRAME_MS)).into()).await;
-            model.now = Instant::now();
-            screen.terminal.draw(|frame| view::draw(&model, frame))?;
+            model.tick(Instant::now());
+            screen.terminal.draw(|frame| view::draw(model, frame))?;
             drawn = Instant::now();
         }
-        let countdown = model.counts_down();
+        let changes_at = model.changes_at();
         let msg = tokio::select! {
             event = events.next() => match event {
-                Some(Ok(Event::Key(key))) => Some(Msg::Key(key)),
-                Some(Ok(Event::Paste(text))) => Some(Msg::Paste(text)),
-                Some(Ok(_)) => None,
+                Some(Ok(event)) => message_of(event),
                 // the terminal is gone
                 Some(Err(_)) | None => break,
             },
             msg = received.recv() => msg,
-            changed = view.changed() => match changed {
-                Ok(()) => Some(Msg::View(Box::new(view.borrow_and_update().clone()))),
-                Err(_) => anyhow::bail!("the client's worker ended unexpectedly"),
-            },
-            () = tokio::time::sleep(Duration::from_millis(COUNTDOWN_MS)), if countdown => {
-                Some(Msg::Tick(Instant::now()))
+            changed = view.changed() => {
+                changed.context("the client's worker ended unexpectedly")?;
+                Some(Msg::View(Box::new(view.borrow_and_update().clone())))
             }
+            () = sleep_until(changes_at) => Some(Msg::Tick(Instant::now())),
             _ = terminate.recv() => break,
             _ = hang_up.recv() => break,
+            _ = go_on.recv() => {
+                // stopped from outside and continued: whatever stands there now is not ours
+                screen.take_again()?;
+                None
+            }
         };
         dirty = true;
         if let Some(msg) = msg {
-            for effect in update(&mut model, msg) {
-                carry_out(effect, &client, demo.clone(), messages.clone());
+            model.now = Instant::now();
+            for effect in update(model, msg) {
+                carry_out(model, effect, actors, &mut screen)?;
             }
         }
     }
-    drop(screen);
-    client.stop().await;
     Ok(())
 }
 
-/// Carries out an effect in a task of its own, which comes back as a message.
-fn carry_out(
-    effect: Effect,
-    client: &Client,
-    demo: Option<Arc<dyn DemoControls>>,
-    messages: mpsc::Sender<Msg>,
-) {
-    let client = client.clone();
-    tokio::spawn(async move {
-        let msg = match effect {
-            Effect::LogIn { bank, person, password } => {
-                Some(Msg::SignedIn(client.log_in(bank, &person, password).await.map_err(say)))
-            }
-            Effect::LogOut => {
-                client.log_out().await;
-                None
-            }
-            Effect::Pay(payment) => Some(Msg::Queued(client.pay(payment).await.map_err(say))),
-            Effect::LoadHistory { account, cursor } => Some(load_history(&client, account, cursor).await),
-            Effect::Retry(id) => {
-                client.retry(id).await;
-                None
-            }
-            Effect::Cancel(id) => Some(Msg::Cancelled(id, client.cancel(id).await.map_err(say))),
-            Effect::SendAgain(id) => {
-                client.send_again(id).await;
-                None
-            }
-            Effect::Dismiss(id) => {
-                client.dismiss(id).await;
-                None
-            }
-            Effect::DismissEnded => {
-                client.dismiss_ended().await;
-                None
-            }
-            Effect::SetOffline(offline) => {
-                client.set_offline(offline).await;
-                None
-            }
-            Effect::DemoToggle { name, running } => toggle(demo, name, running, &messages).await,
-        };
-        if let Some(msg) = msg {
-            // the screen may be gone by now
-            let _ = messages.send(msg).await;
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn message_of(event: Event) -> Option<Msg> {
+    Some(match event {
+        Event::Key(key) => Msg::Key(key),
+        Event::Paste(text) => Msg::Paste(text),
+        Event::Mouse(mouse) => Msg::Mouse(mouse),
+        Event::FocusGained => Msg::HasFocus(true),
+        Event::FocusLost => Msg::HasFocus(false),
+        Event::Resize(columns, rows) => Msg::Size(columns, rows),
+    })
+}
+
+/// What needs the terminal is done here, the rest by the actors.
+fn carry_out(model: &mut Model, effect: Effect, actors: &Actors, screen: &mut Screen) -> anyhow::Result<()> {
+    let wanted = model.preferences.settings.notifications;
+    match effect {
+        Effect::Copy(text) => {
+            screen.send(&sequences::copy(&text))?;
+            model.toast(
+                strife_client::view::NoticeKind::Info,
+                format!("Given to the terminal to copy: {text}"),
+            );
         }
-    });
-}
-
-fn say(problem: impl std::fmt::Display) -> String {
-    problem.to_string()
-}
-
-async fn load_history(client: &Client, account: String, cursor: Option<Vec<u8>>) -> Msg {
-    let first = cursor.is_none();
-    let at_least_position = client.view().borrow().position;
-    let page = client.history_page(&account, cursor, PAGE_SIZE, at_least_position).await;
-    let result = page.map_err(say);
-    Msg::Page { account, first, result }
-}
-
-async fn toggle(
-    demo: Option<Arc<dyn DemoControls>>,
-    name: String,
-    running: bool,
-    messages: &mpsc::Sender<Msg>,
-) -> Option<Msg> {
-    let demo = demo?;
-    let done = tokio::task::spawn_blocking(move || {
-        let result = if running { demo.kill(&name) } else { demo.start(&name) };
-        let what = if running { "is killed" } else { "is started" };
-        (result.map(|()| format!("{name} {what}.")), demo.processes())
-    });
-    let (result, processes) = done.await.ok()?;
-    // the screen may be gone by now
-    let _ = messages.send(Msg::Demo(Demo { processes })).await;
-    Some(Msg::DemoDone(result))
+        Effect::Mouse(mouse) => screen.set_mouse(mouse)?,
+        Effect::Suspend => {
+            crate::terminal::restore();
+            // stops here; a shell without job control lets it go on at once
+            kill_process(getpid(), Signal::TSTP)?;
+            screen.take_again()?;
+            model.touched = Instant::now();
+        }
+        Effect::Notify(text) => {
+            if to_terminal(wanted) {
+                screen.send(&sequences::notice(&text))?;
+            }
+            if to_desktop(wanted) {
+                actors.carry_out(Effect::Notify(text), model.epoch);
+            }
+        }
+        effect => actors.carry_out(effect, model.epoch),
+    }
+    Ok(())
 }

@@ -1,9 +1,13 @@
-//! The terminal: taken over once, given back on every way out.
+//! The terminal: taken over, given back on every way out, also for a while (Ctrl-Z).
 
 use std::io::{self, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, DisableMouseCapture, EnableBracketedPaste, EnableFocusChange,
+    EnableMouseCapture,
+};
 use crossterm::terminal::{
     Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
@@ -13,31 +17,84 @@ use ratatui::backend::CrosstermBackend;
 
 /// The terminal is ours.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// What the last panic said, while the terminal was ours.
+static PANIC: Mutex<Option<String>> = Mutex::new(None);
 
 /// The terminal, given back when dropped.
 pub struct Screen {
     /// To draw on.
     pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    mouse: bool,
 }
 
 impl Screen {
-    /// Takes the terminal over. A panic anywhere gives it back before it is reported.
+    /// Takes the terminal over. What a panic says is kept for [`last_panic`] instead of written over the screen.
     ///
     /// # Errors
     /// There is no terminal.
-    pub fn take() -> io::Result<Self> {
+    pub fn take(mouse: bool) -> io::Result<Self> {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            restore();
-            usual(panic);
+            if TAKEN.load(Ordering::SeqCst) {
+                *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic.to_string());
+            } else {
+                usual(panic);
+            }
         }));
-        enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
-        // one that was killed may have left the alternate screen on, with what stood there
-        let clear = Clear(ClearType::All);
-        execute!(io::stdout(), EnterAlternateScreen, clear, EnableBracketedPaste, cursor::Hide)?;
-        Ok(Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout()))? })
+        Ok(Self { terminal: take_over(mouse)?, mouse })
     }
+
+    /// Takes the terminal over again, after it was given back or somebody else wrote over it.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn take_again(&mut self) -> io::Result<()> {
+        // a fresh one draws every cell
+        self.terminal = take_over(self.mouse)?;
+        Ok(())
+    }
+
+    /// Takes clicks and the wheel, or no more.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn set_mouse(&mut self, mouse: bool) -> io::Result<()> {
+        self.mouse = mouse;
+        if mouse {
+            execute!(io::stdout(), EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), DisableMouseCapture)
+        }
+    }
+
+    /// Writes a sequence that draws nothing: to the clipboard, a notice.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn send(&mut self, sequence: &str) -> io::Result<()> {
+        let mut out = io::stdout();
+        out.write_all(sequence.as_bytes())?;
+        out.flush()
+    }
+}
+
+fn take_over(mouse: bool) -> io::Result<Terminal<CrosstermBackend<Stdout>>> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let mut out = io::stdout();
+    // one that was killed may have left the alternate screen on, with what stood there
+    execute!(
+        out,
+        EnterAlternateScreen,
+        Clear(ClearType::All),
+        EnableBracketedPaste,
+        EnableFocusChange,
+        cursor::Hide
+    )?;
+    if mouse {
+        execute!(out, EnableMouseCapture)?;
+    }
+    Terminal::new(CrosstermBackend::new(out))
 }
 
 impl Drop for Screen {
@@ -51,7 +108,19 @@ pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         // a terminal that is gone cannot be given back
         let _ = disable_raw_mode();
-        let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+        let _ = execute!(
+            io::stdout(),
+            DisableMouseCapture,
+            DisableFocusChange,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            cursor::Show
+        );
         let _ = io::stdout().flush();
     }
+}
+
+/// What the last panic said while the terminal was taken, once.
+pub fn last_panic() -> Option<String> {
+    PANIC.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

@@ -1,20 +1,31 @@
 //! The one function that changes the model. No I/O, no await: what is to be done comes back as effects.
 
-use std::time::Instant;
+mod forms;
+mod history;
+mod overlay;
+mod pointer;
+mod queue;
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use strife_client::view::{CANCELLED, Connection, NoticeKind, OrderState, View};
-use strife_client::{BankName, Movement, Payment, TransferId};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
+use strife_client::payees::Payee;
+use strife_client::view::{CANCELLED, Connection, Notice, NoticeKind, OrderState, View};
+use strife_client::{BankName, Key, Life, Movement, Payment, TransferId};
 use tui_input::Input;
-use tui_input::backend::crossterm::EventHandler;
 use zeroize::Zeroizing;
 
 use crate::commands::{Action, action};
-use crate::forms::{LoginField, LoginForm, TransferField, TransferForm, bank_at, insert};
-use crate::model::{Demo, Focus, History, Model, Overlay, Screen};
+use crate::demo::{Control, ProcessState};
+use crate::forms::{LoginField, LoginForm, TransferField, TransferForm};
+use crate::model::{Demo, Focus, History, Model, Overlay, Screen, Told};
+use crate::preferences::{Preference, Value};
 
 /// Rows that a page key moves by.
 const PAGE_ROWS: usize = 10;
+/// How long Send lies dead after a key, in milliseconds: longer than a held key takes to repeat.
+const ARMING_MS: u64 = 600;
 
 /// What comes in.
 #[derive(Debug)]
@@ -23,10 +34,36 @@ pub enum Msg {
     Key(KeyEvent),
     /// Pasted text.
     Paste(String),
+    /// The mouse.
+    Mouse(MouseEvent),
+    /// The terminal has got, or lost, the focus.
+    HasFocus(bool),
+    /// The terminal has columns and rows.
+    Size(u16, u16),
     /// The client knows something new.
     View(Box<View>),
     /// Time passes.
     Tick(Instant),
+    /// An effect was carried out. One of a session that is over is dropped.
+    Reply {
+        /// The session's.
+        epoch: u64,
+        /// What came of it.
+        reply: Reply,
+    },
+    /// Saved payees, as they are now.
+    Payees(Vec<Payee>),
+    /// The demo's processes.
+    Demo(Demo),
+    /// Something was done that no session matters to, or could not be; in words.
+    Done(Result<String, String>),
+    /// A task failed inside; in words.
+    Failed(String),
+}
+
+/// What came of an effect.
+#[derive(Debug)]
+pub enum Reply {
     /// The log-in was answered.
     SignedIn(Result<(), String>),
     /// The payment is queued on the disk, or is not.
@@ -40,13 +77,16 @@ pub enum Msg {
         /// It is the newest page.
         first: bool,
         /// Rows and where the next page begins.
-        result: Result<(Vec<Movement>, Option<Vec<u8>>), String>,
+        result: Page,
     },
-    /// The demo's processes.
-    Demo(Demo),
-    /// A process was killed or started, or could not be.
-    DemoDone(Result<String, String>),
+    /// The life of a transfer.
+    Life(Key, Result<Box<Life>, String>),
+    /// The export was written, with the rows that it has, or could not be.
+    Exported(Result<(PathBuf, usize), String>),
 }
+
+/// Rows of a page, and where the next one begins.
+pub type Page = Result<(Vec<Movement>, Option<Vec<u8>>), String>;
 
 /// What is to be done.
 #[derive(Debug, PartialEq)]
@@ -59,6 +99,8 @@ pub enum Effect {
         person: String,
         /// With what.
         password: Zeroizing<String>,
+        /// Stay signed in on this machine.
+        keep: bool,
     },
     /// Sign out.
     LogOut,
@@ -70,6 +112,13 @@ pub enum Effect {
         account: String,
         /// From where; `None` for the newest page.
         cursor: Option<Vec<u8>>,
+    },
+    /// Ask the bank for a transfer's life.
+    LoadLife(Key),
+    /// Write all postings of an account as CSV.
+    Export {
+        /// Which.
+        account: String,
     },
     /// Send one order, or all, now.
     Retry(Option<TransferId>),
@@ -83,102 +132,211 @@ pub enum Effect {
     DismissEnded,
     /// Go offline, or back.
     SetOffline(bool),
-    /// Kill a process of the demo, or start it.
-    DemoToggle {
-        /// Which.
-        name: String,
-        /// It runs now.
-        running: bool,
+    /// Remember a payee, with a name if one was given.
+    SavePayee {
+        /// `account@bank`.
+        account: String,
+        /// What the person calls them.
+        name: Option<String>,
     },
+    /// Put text into the terminal's clipboard (OSC 52).
+    Copy(String),
+    /// Keep a preference in the settings file.
+    Keep {
+        /// Its key under `[screen]`.
+        key: &'static str,
+        /// Its value.
+        value: Value,
+    },
+    /// Take clicks and the wheel, or no more.
+    Mouse(bool),
+    /// Tell outside of this screen.
+    Notify(String),
+    /// Give the terminal back and stop until the shell continues this program.
+    Suspend,
+    /// Control a process of the demo.
+    Demo(String, Control),
 }
 
 /// Changes the model, and says what is to be done.
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
-        Msg::Key(event) => match action(model, event) {
-            Some(action) => act(model, action),
-            None => {
-                type_key(model, event);
-                Vec::new()
+        Msg::Key(event) => {
+            model.touched = model.now;
+            overlay::rearm(model);
+            match action(model, event) {
+                Some(action) => act(model, action),
+                None => forms::type_key(model, event),
             }
-        },
+        }
         Msg::Paste(text) => {
-            paste(model, &text);
+            model.touched = model.now;
+            forms::paste(model, &text);
+            Vec::new()
+        }
+        Msg::Mouse(event) => {
+            model.touched = model.now;
+            pointer::point(model, event)
+        }
+        Msg::HasFocus(has_focus) => {
+            model.has_focus = has_focus;
+            Vec::new()
+        }
+        Msg::Size(columns, rows) => {
+            model.size = (columns, rows);
             Vec::new()
         }
         Msg::View(view) => take_view(model, *view),
         Msg::Tick(now) => {
             model.tick(now);
-            Vec::new()
-        }
-        Msg::SignedIn(result) => {
-            model.login.busy = false;
-            match result {
-                Ok(()) => {
-                    model.login = LoginForm { bank: model.login.bank, ..LoginForm::default() };
-                    model.working_offline = false;
-                    model.screen = Screen::Home;
-                    model.account = 0;
-                    model.history = History::default();
+            match model.locks_at() {
+                Some(at) if at <= now => {
+                    let effects = sign_out(model);
+                    model.toast(
+                        NoticeKind::Bad,
+                        "Signed out, since no key came for a while. The queue is kept.",
+                    );
+                    effects
                 }
-                Err(why) => {
-                    model.login.password = Zeroizing::new(String::new());
-                    model.login.error = Some(why);
-                }
+                _ => Vec::new(),
             }
-            Vec::new()
         }
-        Msg::Queued(Ok(id)) => {
-            model.transfer = TransferForm { from: model.transfer.from, ..TransferForm::default() };
-            model.screen = Screen::Home;
-            model.order = 0;
-            model.overlay = Some(Overlay::Receipt(id));
-            Vec::new()
-        }
-        Msg::Queued(Err(why)) => {
-            model.toast(NoticeKind::Bad, format!("Nothing was queued: {why}"));
-            Vec::new()
-        }
-        Msg::Cancelled(id, result) => {
-            if let Err(why) = result {
-                model.editing = model.editing.filter(|editing| *editing != id);
-                model.toast(NoticeKind::Bad, why);
-            }
-            Vec::new()
-        }
-        Msg::Page { account, first, result } => {
-            take_page(model, &account, first, result);
+        Msg::Reply { epoch, reply } if epoch == model.epoch => take_reply(model, reply),
+        Msg::Reply { .. } => Vec::new(),
+        Msg::Payees(payees) => {
+            model.payees = payees;
             Vec::new()
         }
         Msg::Demo(demo) => {
             model.demo = Some(demo);
             Vec::new()
         }
-        Msg::DemoDone(Ok(text)) => {
+        Msg::Done(Ok(text)) => {
             model.toast(NoticeKind::Info, text);
             Vec::new()
         }
-        Msg::DemoDone(Err(text)) => {
+        Msg::Done(Err(text)) => {
             model.toast(NoticeKind::Bad, text);
+            Vec::new()
+        }
+        Msg::Failed(text) => {
+            model.login.busy = false;
+            model.history.loading = false;
+            model.toast(NoticeKind::Bad, format!("Something failed inside; what is queued is safe. {text}"));
             Vec::new()
         }
     }
 }
 
+fn take_reply(model: &mut Model, reply: Reply) -> Vec<Effect> {
+    match reply {
+        Reply::SignedIn(result) => {
+            model.login.busy = false;
+            match result {
+                Ok(()) => begin_session(model),
+                Err(why) => {
+                    model.login.password = Zeroizing::new(String::new());
+                    model.login.error = Some(why);
+                }
+            }
+        }
+        Reply::Queued(Ok(id)) => {
+            model.transfer = TransferForm { from: model.transfer.from, ..TransferForm::default() };
+            model.screen = Screen::Overview;
+            model.order = 0;
+            model.overlay = Some(Overlay::Receipt(id));
+            return remember_payee(model, id);
+        }
+        Reply::Queued(Err(why)) => model.toast(NoticeKind::Bad, format!("Nothing was queued: {why}")),
+        Reply::Cancelled(id, Err(why)) => {
+            model.editing = model.editing.filter(|editing| *editing != id);
+            model.toast(NoticeKind::Bad, why);
+        }
+        Reply::Cancelled(_, Ok(())) => {}
+        Reply::Page { account, first, result } => return history::take_page(model, &account, first, result),
+        Reply::Life(key, told) => {
+            if let (Some(refund), Ok(life)) = (&mut model.transfer.refund, &told)
+                && refund.of == key
+            {
+                refund.at_most = life.refundable;
+                model.transfer.to = Input::new(life.from.to_string());
+            }
+            if let Some((asked, shown)) = &mut model.life
+                && *asked == key
+            {
+                *shown = match told {
+                    Ok(life) => Told::Life(life),
+                    Err(why) => Told::Not(why),
+                };
+            }
+        }
+        Reply::Exported(Ok((path, rows))) => {
+            let text = format!("{rows} postings are in {}", path.display());
+            model.toast(NoticeKind::Good, text);
+        }
+        Reply::Exported(Err(why)) => model.toast(NoticeKind::Bad, format!("Nothing was exported: {why}")),
+    }
+    Vec::new()
+}
+
+fn begin_session(model: &mut Model) {
+    let (bank, keep) = (model.login.bank, model.login.keep);
+    model.login = LoginForm { bank, keep, ..LoginForm::default() };
+    model.working_offline = false;
+    model.screen = Screen::Overview;
+    model.account = 0;
+    model.history = History::default();
+}
+
+/// Whom one has paid, one may pay again.
+fn remember_payee(model: &Model, id: TransferId) -> Vec<Effect> {
+    let order = model.order_by_id(id);
+    let to = order.filter(|order| order.refund_of.is_none()).map(|order| order.to.to_string());
+    to.map(|account| Effect::SavePayee { account, name: None }).into_iter().collect()
+}
+
 fn take_view(model: &mut Model, view: View) -> Vec<Effect> {
     let was_signed_in = model.view.signed_in;
     let moved = view.movements_seen != model.view.movements_seen || (view.live && !model.view.live);
-    model.take_view(view);
+    let ended: Vec<TransferId> = view
+        .orders
+        .iter()
+        .filter(|order| order.state.is_ended())
+        .filter(|order| model.order_by_id(order.id).is_some_and(|known| known.state != order.state))
+        .map(|order| order.id)
+        .collect();
+    let news = model.take_view(view);
     if was_signed_in && !model.view.signed_in && !model.working_offline && model.screen != Screen::Login {
         // the session ended; work goes on from the queue and the last known balances
         model.working_offline = true;
+        model.epoch += 1;
+    }
+    if !was_signed_in && model.view.signed_in && model.screen == Screen::Login && !model.login.busy {
+        // a session that was kept is resumed
+        begin_session(model);
     }
     finish_edit(model);
+    let mut effects = notify(model, &news);
     if moved && model.view.signed_in && model.screen != Screen::Login {
-        return reload_history(model);
+        effects.extend(history::reload(model));
     }
-    Vec::new()
+    // an order that is looked at has ended: its life has more to tell
+    if let Some(Overlay::Receipt(id)) = model.overlay
+        && ended.contains(&id)
+    {
+        effects.extend(overlay::ask_life_of_order(model, id));
+    }
+    effects
+}
+
+/// Incoming money is told outside too, while nobody looks.
+fn notify(model: &Model, news: &[Notice]) -> Vec<Effect> {
+    if model.has_focus {
+        return Vec::new();
+    }
+    let told = |notice: &&Notice| notice.kind != NoticeKind::Info;
+    news.iter().filter(told).map(|notice| Effect::Notify(notice.text.clone())).collect()
 }
 
 /// Once an order that is edited has ended as cancelled, its content is filled into the form.
@@ -194,11 +352,13 @@ fn finish_edit(model: &mut Model) {
                 to: Input::new(order.to.to_string()),
                 amount: Input::new(currency.format(order.amount.minor_units())),
                 memo: Input::new(order.memo),
+                refund: order.refund_of.map(|of| crate::forms::Refund { of, at_most: None }),
                 ..TransferForm::default()
             };
             model.editing = None;
             model.screen = Screen::Transfer;
             model.focus = Focus::Main;
+            model.overlay = None;
         }
         state if state.is_ended() => {
             model.editing = None;
@@ -211,116 +371,36 @@ fn finish_edit(model: &mut Model) {
     }
 }
 
-fn reload_history(model: &mut Model) -> Vec<Effect> {
-    let Some(account) = model.account_number() else { return Vec::new() };
-    if model.history.account != account {
-        model.history = History { account: account.clone(), ..History::default() };
-    }
-    model.history.loading = true;
-    vec![Effect::LoadHistory { account, cursor: None }]
-}
-
-type Page = Result<(Vec<Movement>, Option<Vec<u8>>), String>;
-
-fn take_page(model: &mut Model, account: &str, first: bool, result: Page) {
-    let history = &mut model.history;
-    if history.account != account {
-        return;
-    }
-    history.loading = false;
-    match result {
-        Ok((rows, cursor)) => {
-            history.error = None;
-            if first {
-                history.rows = rows;
-            } else {
-                history.rows.extend(rows);
-            }
-            history.cursor = cursor;
-            history.chosen = history.chosen.min(history.rows.len().saturating_sub(1));
-        }
-        Err(why) => history.error = Some(why),
-    }
-}
-
-/// A key that is no command is text, where text is taken.
-fn type_key(model: &mut Model, event: KeyEvent) {
-    if model.overlay.is_some() || model.focus == Focus::Queue {
-        return;
-    }
-    let plain = event.modifiers.difference(KeyModifiers::SHIFT).is_empty();
-    match model.screen {
-        Screen::Login if !model.login.busy => {
-            model.login.error = None;
-            if model.login.field == LoginField::Bank && plain && matches!(event.code, KeyCode::Char(_)) {
-                // one who types means the name
-                model.login.field = LoginField::Person;
-            }
-            match (model.login.field, event.code) {
-                (LoginField::Password, KeyCode::Char(c)) if plain => model.login.push_password(c),
-                (LoginField::Password, KeyCode::Backspace) => {
-                    model.login.password.pop();
-                }
-                (LoginField::Person, _) => edit(&mut model.login.person, event),
-                _ => {}
-            }
-        }
-        Screen::Transfer => {
-            if let Some(input) = model.transfer.input() {
-                edit(input, event);
-            } else if matches!(event.code, KeyCode::Left | KeyCode::Right) {
-                choose_from(model, event.code == KeyCode::Right);
-            }
-        }
-        Screen::Login | Screen::Home | Screen::History => {}
-    }
-}
-
-fn edit(input: &mut Input, event: KeyEvent) {
-    match event.code {
-        KeyCode::Char(c) if event.modifiers.difference(KeyModifiers::SHIFT).is_empty() => {
-            insert(input, c.encode_utf8(&mut [0; 4]));
-        }
-        _ => {
-            input.handle_event(&Event::Key(event));
-        }
-    }
-}
-
-fn paste(model: &mut Model, text: &str) {
-    if model.overlay.is_some() || model.focus == Focus::Queue {
-        return;
-    }
-    match (model.screen, model.login.field) {
-        (Screen::Login, LoginField::Person) => insert(&mut model.login.person, text),
-        (Screen::Login, LoginField::Password) => {
-            text.chars().take(200).for_each(|c| model.login.push_password(c));
-        }
-        (Screen::Transfer, _) => {
-            if let Some(input) = model.transfer.input() {
-                insert(input, text);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn choose_from(model: &mut Model, forward: bool) {
-    let count = model.view.profile.as_ref().map_or(0, |profile| profile.accounts.len());
-    model.transfer.from = step(model.transfer.from, count, forward);
-}
-
 fn step(at: usize, count: usize, forward: bool) -> usize {
     if count == 0 { 0 } else { (at + if forward { 1 } else { count - 1 }) % count }
 }
 
-fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+/// A place in a list after a key that moves; `None` if the key does not move.
+fn moved(at: usize, count: usize, action: Action) -> Option<usize> {
+    let last = count.saturating_sub(1);
+    Some(match action {
+        Action::Up => at.saturating_sub(1),
+        Action::Down => (at + 1).min(last),
+        Action::PageUp => at.saturating_sub(PAGE_ROWS),
+        Action::PageDown => (at + PAGE_ROWS).min(last),
+        Action::Top => 0,
+        Action::Bottom => last,
+        _ => return None,
+    })
+}
+
+/// Does an action where the keys go now.
+pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if model.overlay.is_some() {
-        return act_on_overlay(model, action);
+        return overlay::act(model, action);
     }
     match action {
         Action::Quit => model.quit = true,
-        Action::Help => model.overlay = Some(Overlay::Help),
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Help => model.overlay = Some(Overlay::Help { from: 0 }),
+        Action::Palette => {
+            model.overlay = Some(Overlay::Palette { text: Input::default(), chosen: 0 });
+        }
         Action::DemoMenu => {
             let processes = model.demo.as_ref().map(|demo| demo.processes.as_slice()).unwrap_or_default();
             let gateway = processes.iter().position(|(name, _)| name.starts_with("gateway"));
@@ -332,195 +412,124 @@ fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ToggleOffline => {
             return vec![Effect::SetOffline(model.view.connection != Connection::Offline)];
         }
-        Action::LogOut => {
-            model.screen = Screen::Login;
-            model.working_offline = false;
-            model.history = History::default();
-            if let Some(profile) = &model.view.profile {
-                model.login.person = Input::new(profile.person.clone());
-                model.login.field = LoginField::Password;
-                let place = model.view.banks.iter().position(|(name, _)| *name == profile.bank);
-                model.login.bank = place.unwrap_or(model.login.bank);
-            }
-            return vec![Effect::LogOut];
-        }
+        Action::LogOut => return sign_out(model),
         Action::WorkOffline => {
             if model.view.profile.is_some() {
                 model.working_offline = true;
-                model.screen = Screen::Home;
+                model.screen = Screen::Overview;
             } else {
                 model.login.error =
                     Some("Nobody has signed in here yet; the first time needs the network.".into());
             }
         }
         Action::ToTransfer => {
-            model.screen = Screen::Transfer;
+            if model.transfer.refund.is_some() {
+                model.transfer = TransferForm::default();
+            }
+            show(model, Screen::Transfer);
             model.transfer.from = model.account;
             model.transfer.field = TransferField::To;
+            model.transfer.suggestion = None;
         }
         Action::ToHistory => {
-            model.screen = Screen::History;
+            show(model, Screen::History);
             model.history.chosen = 0;
-            return reload_history(model);
+            return history::reload(model);
         }
-        _ if model.focus == Focus::Queue => return act_on_queue(model, action),
-        _ => match model.screen {
-            Screen::Login => return act_on_login(model, action),
-            Screen::Home => act_on_home(model, action),
-            Screen::Transfer => act_on_transfer(model, action),
-            Screen::History => return act_on_history(model, action),
-        },
-    }
-    if matches!(action, Action::Up | Action::Down) && model.screen == Screen::Home {
-        return reload_history(model);
+        Action::ToInbox => {
+            show(model, Screen::Inbox);
+            (model.item, model.unread) = (0, 0);
+        }
+        Action::ToSettings => show(model, Screen::Settings),
+        _ if model.focus == Focus::Queue => return queue::act(model, action),
+        _ => return act_on_screen(model, action),
     }
     Vec::new()
 }
 
-fn act_on_login(model: &mut Model, action: Action) -> Vec<Effect> {
-    let fields = [LoginField::Bank, LoginField::Person, LoginField::Password];
-    let at = fields.iter().position(|field| *field == model.login.field).unwrap_or(0);
-    match action {
-        Action::NextField => model.login.field = fields[step(at, fields.len(), true)],
-        Action::PreviousField => model.login.field = fields[step(at, fields.len(), false)],
-        Action::Left | Action::Right if model.login.field == LoginField::Bank => {
-            model.login.bank = step(model.login.bank, model.view.banks.len(), action == Action::Right);
-        }
-        Action::Left | Action::Right if model.login.field == LoginField::Person => {
-            let code = if action == Action::Left { KeyCode::Left } else { KeyCode::Right };
-            edit(&mut model.login.person, KeyEvent::new(code, KeyModifiers::NONE));
-        }
-        Action::Submit if model.login.field != LoginField::Password => {
-            model.login.field = fields[step(at, fields.len(), true)];
-        }
-        Action::Submit if !model.login.busy => {
-            let Some(bank) = bank_at(&model.view, model.login.bank) else {
-                model.login.error = Some("The gateway has not told its banks yet.".into());
-                return Vec::new();
-            };
-            let person = model.login.person.value().trim().to_owned();
-            if person.is_empty() || model.login.password.is_empty() {
-                model.login.error = Some("Please type a name and a password.".into());
-                return Vec::new();
-            }
-            model.login.busy = true;
-            model.login.error = None;
-            let password = std::mem::replace(&mut model.login.password, Zeroizing::new(String::new()));
-            return vec![Effect::LogIn { bank, person, password }];
-        }
-        _ => {}
-    }
-    Vec::new()
+fn show(model: &mut Model, screen: Screen) {
+    model.screen = screen;
+    model.focus = Focus::Main;
 }
 
-fn act_on_home(model: &mut Model, action: Action) {
-    let count = model.view.profile.as_ref().map_or(0, |profile| profile.accounts.len());
-    match action {
-        Action::Up => model.account = model.account.saturating_sub(1),
-        Action::Down => model.account = (model.account + 1).min(count.saturating_sub(1)),
-        _ => {}
-    }
-}
-
-fn act_on_transfer(model: &mut Model, action: Action) {
-    match action {
-        Action::NextField => model.transfer.field = model.transfer.field.step(true),
-        Action::PreviousField => model.transfer.field = model.transfer.field.step(false),
-        Action::Back => model.screen = Screen::Home,
-        Action::Submit if model.transfer.field != TransferField::Memo => {
-            model.transfer.field = model.transfer.field.step(true);
-        }
-        Action::Submit => {
-            model.transfer.tried = true;
-            match model.transfer.payment(&model.view) {
-                Ok(payment) => model.overlay = Some(Overlay::Confirm { payment, send: false }),
-                Err(refusal) => model.toast(NoticeKind::Info, refusal.sentence()),
+fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
+    match model.screen {
+        Screen::Login => return forms::act_on_login(model, action),
+        Screen::Transfer => return forms::act_on_transfer(model, action),
+        Screen::History => return history::act(model, action),
+        Screen::Overview => {
+            if let Some(place) = moved(model.account, model.account_count(), action) {
+                model.account = place;
+                return history::reload(model);
             }
         }
-        _ => {}
-    }
-}
-
-fn act_on_history(model: &mut Model, action: Action) -> Vec<Effect> {
-    let last = model.history.rows.len().saturating_sub(1);
-    let chosen = model.history.chosen;
-    match action {
-        Action::Up => model.history.chosen = chosen.saturating_sub(1),
-        Action::Down => model.history.chosen = (chosen + 1).min(last),
-        Action::PageUp => model.history.chosen = chosen.saturating_sub(PAGE_ROWS),
-        Action::PageDown => model.history.chosen = (chosen + PAGE_ROWS).min(last),
-        Action::Back => model.screen = Screen::Home,
-        Action::Submit if !model.history.rows.is_empty() => {
-            model.overlay = Some(Overlay::Movement(chosen));
-        }
-        Action::Left | Action::Right => {
-            let count = model.view.profile.as_ref().map_or(0, |profile| profile.accounts.len());
-            model.account = step(model.account, count, action == Action::Right);
-            return reload_history(model);
-        }
-        _ => {}
-    }
-    let near_end = model.history.chosen + PAGE_ROWS >= model.history.rows.len();
-    match (&model.history.cursor, near_end, model.history.loading) {
-        (Some(cursor), true, false) => {
-            let effect =
-                Effect::LoadHistory { account: model.history.account.clone(), cursor: Some(cursor.clone()) };
-            model.history.loading = true;
-            vec![effect]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn act_on_queue(model: &mut Model, action: Action) -> Vec<Effect> {
-    let count = model.view.orders.len();
-    let chosen = model.chosen_order().map(|order| (order.id, order.state.clone()));
-    match (action, chosen) {
-        (Action::Up, _) => model.order = model.order.saturating_sub(1),
-        (Action::Down, _) => model.order = (model.order + 1).min(count.saturating_sub(1)),
-        (Action::Back, _) => model.focus = Focus::Main,
-        (Action::RetryAll, _) => return vec![Effect::Retry(None)],
-        (Action::DismissEnded, _) => return vec![Effect::DismissEnded],
-        (Action::Retry, Some((id, _))) => return vec![Effect::Retry(Some(id))],
-        (Action::ShowOrder, Some((id, _))) => model.overlay = Some(Overlay::Receipt(id)),
-        (Action::CancelOrder, Some((id, state))) if !state.is_ended() => return vec![Effect::Cancel(id)],
-        (Action::EditOrder, Some((id, state))) if !state.is_ended() => {
-            model.editing = Some(id);
-            return vec![Effect::Cancel(id)];
-        }
-        (Action::Dismiss, Some((id, state))) if state.is_ended() => return vec![Effect::Dismiss(id)],
-        (Action::SendAgain, Some((id, state))) if state.is_ended() => return vec![Effect::SendAgain(id)],
-        (Action::CancelOrder | Action::EditOrder, Some(_)) => {
-            model.toast(NoticeKind::Info, "This order has ended; there is nothing to cancel.");
-        }
-        (Action::Dismiss | Action::SendAgain, Some(_)) => {
-            model.toast(NoticeKind::Info, "That works on orders that have ended.");
-        }
-        _ => {}
+        Screen::Inbox | Screen::Settings if action == Action::Back => model.screen = home(model),
+        Screen::Inbox => model.item = moved(model.item, model.inbox.len(), action).unwrap_or(model.item),
+        Screen::Settings => return act_on_settings(model, action),
     }
     Vec::new()
 }
 
-fn act_on_overlay(model: &mut Model, action: Action) -> Vec<Effect> {
-    let processes = model.demo.as_ref().map(|demo| demo.processes.clone()).unwrap_or_default();
-    match (&mut model.overlay, action) {
-        (_, Action::Close) => model.overlay = None,
-        (Some(Overlay::Confirm { send, .. }), Action::Left) => *send = false,
-        (Some(Overlay::Confirm { send, .. }), Action::Right) => *send = true,
-        (Some(Overlay::Confirm { send, .. }), Action::NextField) => *send = !*send,
-        (Some(Overlay::Confirm { payment, send }), Action::Submit) => {
-            let effects = if *send { vec![Effect::Pay(payment.clone())] } else { Vec::new() };
-            model.overlay = None;
-            return effects;
-        }
-        (Some(Overlay::Demo(at)), Action::Up) => *at = at.saturating_sub(1),
-        (Some(Overlay::Demo(at)), Action::Down) => *at = (*at + 1).min(processes.len().saturating_sub(1)),
-        (Some(Overlay::Demo(at)), Action::DemoToggle) => {
-            if let Some((name, running)) = processes.get(*at).cloned() {
-                return vec![Effect::DemoToggle { name, running }];
-            }
-        }
-        _ => {}
+/// Where Esc leads to: the accounts, or the log-in where nobody is known.
+fn home(model: &Model) -> Screen {
+    if model.view.signed_in || model.working_offline { Screen::Overview } else { Screen::Login }
+}
+
+fn act_on_settings(model: &mut Model, action: Action) -> Vec<Effect> {
+    let rows = Preference::ALL.len() + model.all_facts().len();
+    if let Some(place) = moved(model.setting, rows, action) {
+        model.setting = place;
+        return Vec::new();
     }
-    Vec::new()
+    let (Action::Submit | Action::Left, Some(preference)) = (action, Preference::ALL.get(model.setting))
+    else {
+        return Vec::new();
+    };
+    let value = model.preferences.change(*preference, action == Action::Submit);
+    model.theme = model.preferences.theme();
+    let mut effects = vec![Effect::Keep { key: preference.key(), value }];
+    if *preference == Preference::Mouse {
+        effects.push(Effect::Mouse(model.preferences.settings.mouse));
+    }
+    effects
+}
+
+fn sign_out(model: &mut Model) -> Vec<Effect> {
+    model.epoch += 1;
+    show(model, Screen::Login);
+    model.overlay = None;
+    model.working_offline = false;
+    model.history = History::default();
+    model.life = None;
+    model.flashes.clear();
+    model.transfer = TransferForm::default();
+    model.login = LoginForm { bank: model.login.bank, ..LoginForm::default() };
+    if let Some(profile) = &model.view.profile {
+        model.login.person = Input::new(profile.person.clone());
+        model.login.field = LoginField::Password;
+        let place = model.view.banks.iter().position(|(name, _)| *name == profile.bank);
+        model.login.bank = place.unwrap_or(model.login.bank);
+    }
+    vec![Effect::LogOut]
+}
+
+/// What a process key does to a process in its state.
+fn control(action: Action, state: &ProcessState) -> Option<Control> {
+    use ProcessState::{CutOff, Frozen, FrozenAndCutOff};
+    let wanted = match (action, state) {
+        (Action::DemoToggle, _) if !state.is_up() => Control::Start,
+        (Action::DemoToggle, _) => Control::Kill,
+        (Action::DemoRestart, _) => Control::Restart,
+        (Action::DemoFreeze, Frozen | FrozenAndCutOff) => Control::Thaw,
+        (Action::DemoFreeze, _) => Control::Freeze,
+        (Action::DemoCutOff, CutOff | FrozenAndCutOff) => Control::Reconnect,
+        (Action::DemoCutOff, _) => Control::CutOff,
+        _ => return None,
+    };
+    state.offers().contains(&wanted).then_some(wanted)
+}
+
+/// Send lies dead until then.
+fn arming(now: Instant) -> Instant {
+    now + Duration::from_millis(ARMING_MS)
 }

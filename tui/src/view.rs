@@ -1,30 +1,34 @@
 //! Draws the model. Changes nothing.
 
-mod home;
+mod areas;
+mod chart;
+mod demo;
+mod details;
+mod help;
+mod history;
+mod inbox;
 mod login;
 mod overlays;
+mod overview;
+mod palette;
 mod queue;
+mod settings;
 mod transfer;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear, Paragraph};
+use ratatui::widgets::{Block, Clear, Paragraph};
 use strife_client::view::{Connection, NoticeKind};
 use unicode_width::UnicodeWidthStr;
 
-use crate::commands::{Action, Command, commands};
+pub use areas::{Hit, hit};
+
+use crate::commands::Action;
 use crate::format::{fit, until};
 use crate::model::{Focus, Model, Screen};
-
-/// Smallest terminal that everything fits into.
-const WIDTH_MIN: u16 = 60;
-const HEIGHT_MIN: u16 = 18;
-/// From this width on the queue stands beside the main area, below it under it.
-const WIDE: u16 = 118;
-/// Width of the queue beside the main area.
-const QUEUE_WIDTH: u16 = 46;
+use areas::{HEIGHT_MIN, WIDTH_MIN, areas, foot_cells};
 
 /// Draws everything.
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -35,34 +39,26 @@ pub fn draw(model: &Model, frame: &mut Frame<'_>) {
         frame.render_widget(Paragraph::new(fit(&text, area.width as usize)).centered(), row);
         return;
     }
-    let [head, body, foot] =
-        Layout::vertical([Constraint::Length(1), Constraint::Fill(1), Constraint::Length(1)]).areas(area);
-    draw_head(model, frame, head);
-    draw_foot(model, frame, foot);
-    let (main, queue) = if area.width >= WIDE {
-        let [main, queue] =
-            Layout::horizontal([Constraint::Fill(1), Constraint::Length(QUEUE_WIDTH)]).areas(body);
-        (main, queue)
-    } else {
-        let rows = (body.height / 3).clamp(5, 9);
-        let [main, queue] = Layout::vertical([Constraint::Fill(1), Constraint::Length(rows)]).areas(body);
-        (main, queue)
-    };
+    let parts = areas(area);
+    draw_head(model, frame, parts.head);
+    draw_foot(model, frame, parts.foot);
     match model.screen {
-        Screen::Login => login::draw(model, frame, main),
-        Screen::Home => home::draw_home(model, frame, main),
-        Screen::Transfer => transfer::draw(model, frame, main),
-        Screen::History => home::draw_history(model, frame, main),
+        Screen::Login => login::draw(model, frame, parts.main),
+        Screen::Overview => overview::draw(model, frame, parts.main),
+        Screen::Transfer => transfer::draw(model, frame, parts.main),
+        Screen::History => history::draw(model, frame, parts.main),
+        Screen::Inbox => inbox::draw(model, frame, parts.main),
+        Screen::Settings => settings::draw(model, frame, parts.main),
     }
-    queue::draw(model, frame, queue);
-    draw_toasts(model, frame, body);
-    overlays::draw(model, frame, body);
+    queue::draw(model, frame, parts.queue);
+    overlays::draw(model, frame, parts.body);
+    draw_toasts(model, frame, parts.body);
 }
 
 /// A framed panel; the one with the focus has a brighter frame.
 fn panel<'a>(model: &Model, title: impl Into<Line<'a>>, focused: bool) -> Block<'a> {
-    let style = if focused { model.theme.accent } else { model.theme.dim };
-    Block::bordered().border_type(BorderType::Rounded).border_style(style).title(title)
+    let style = if focused { model.theme.accent } else { model.theme.frame };
+    Block::bordered().border_set(model.theme.frame_set()).border_style(style).title(title)
 }
 
 fn title<'a>(model: &Model, text: &str, focused: bool) -> Line<'a> {
@@ -78,23 +74,34 @@ fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         left.push(Span::raw(" "));
     }
     if let (Some(profile), true) = (&model.view.profile, model.screen != Screen::Login) {
-        let name = fit(&profile.display_name, 24);
-        left.push(Span::styled(name, theme.text));
-        left.push(Span::styled(format!("  {}@{}", profile.person, profile.bank), theme.dim));
+        left.push(Span::styled(fit(&profile.display_name, 24), theme.text));
+        left.push(Span::styled(format!("  {}@{}", profile.person, fit(&profile.bank, 24)), theme.dim));
         if !model.view.signed_in {
             left.push(Span::styled("  signed out", theme.warn));
         }
     }
+    if model.unread > 0 && model.screen != Screen::Login {
+        left.push(Span::styled(format!("  ✉ {}", model.unread), theme.warn));
+    }
+    let right = connection_line(model, area.width);
+    let [start, end] =
+        Layout::horizontal([Constraint::Fill(1), Constraint::Length(line_width(&right))]).areas(area);
+    frame.render_widget(Line::from(left), start);
+    frame.render_widget(right, end);
+}
+
+fn connection_line(model: &Model, width: u16) -> Line<'static> {
+    let theme = &model.theme;
     // the address gives way to the person's name on a narrow terminal
-    let gateway = if area.width >= 100 { format!(" {} ", model.view.gateway) } else { " ".into() };
-    let own = model.view.profile.as_ref().map(|profile| profile.bank.as_str()).unwrap_or_default();
+    let gateway = if width >= 100 { format!(" {} ", fit(&model.view.gateway, 40)) } else { " ".into() };
+    let own = model.view.profile.as_ref().map(|profile| fit(&profile.bank, 24)).unwrap_or_default();
     let away = match model.own_bank_is_away() {
         true => Span::styled(format!("{own} is away  "), theme.warn),
         false => Span::raw(""),
     };
-    let right = match &model.view.connection {
+    match &model.view.connection {
         Connection::Online { latency_ms } => Line::from(vec![
-            away.clone(),
+            away,
             Span::styled("● online ", theme.good),
             Span::styled(format!("{latency_ms} ms{gateway}"), theme.dim),
         ]),
@@ -108,12 +115,11 @@ fn draw_head(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             ),
             Span::styled(gateway, theme.dim),
         ]),
-        Connection::Offline => Line::from(Span::styled("○ offline (o goes back online) ", theme.warn)),
-    };
-    let [start, end] =
-        Layout::horizontal([Constraint::Fill(1), Constraint::Length(line_width(&right))]).areas(area);
-    frame.render_widget(Line::from(left), start);
-    frame.render_widget(right, end);
+        Connection::Offline => match model.shown_key(Action::ToggleOffline) {
+            Some(key) => Line::from(Span::styled(format!("○ offline ({key} goes back online) "), theme.warn)),
+            None => Line::from(Span::styled("○ offline ", theme.warn)),
+        },
+    }
 }
 
 fn line_width(line: &Line<'_>) -> u16 {
@@ -122,22 +128,9 @@ fn line_width(line: &Line<'_>) -> u16 {
 
 fn draw_foot(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let mut spans = vec![Span::raw(" ")];
-    let commands = commands(model);
-    let width_of = |command: &Command| command.shown.width() + command.label.width() + 3;
-    // help and leaving stand there whatever else has to go
-    let needed = |command: &&Command| matches!(command.action, Action::Help | Action::Quit | Action::Back);
-    let mut reserved: usize = 1 + commands.iter().filter(needed).map(width_of).sum::<usize>();
-    let mut used = 1;
-    for command in commands.iter().filter(|command| !command.label.is_empty()) {
-        let width = width_of(command);
-        if needed(&command) {
-            reserved -= width;
-        } else if used + width + reserved > area.width as usize + 1 {
-            continue;
-        }
-        used += width;
-        spans.push(Span::styled(command.shown, model.theme.key));
-        spans.push(Span::styled(format!(" {}  ", command.label), model.theme.text));
+    for cell in foot_cells(model, area.width) {
+        spans.push(Span::styled(cell.key, model.theme.key));
+        spans.push(Span::styled(format!(" {}  ", cell.label), model.theme.text));
     }
     frame.render_widget(Line::from(spans), area);
 }
@@ -150,9 +143,12 @@ fn draw_toasts(model: &Model, frame: &mut Frame<'_>, body: Rect) {
             NoticeKind::Info => ("·", model.theme.warn),
             NoticeKind::Bad => ("!", model.theme.bad),
         };
-        let away = if toast.kind == NoticeKind::Bad { "  (z puts it away)" } else { "" };
-        let width = body.width.saturating_sub(4) as usize;
-        let text = fit(&format!(" {sign} {}{away} ", toast.text), width);
+        let away = match (toast.kind, model.shown_key(Action::ClearToasts)) {
+            (NoticeKind::Bad, Some(key)) => format!("  ({key} puts it away)"),
+            _ => String::new(),
+        };
+        let width = (body.width.saturating_sub(4) as usize).saturating_sub(away.width());
+        let text = format!(" {}{away} ", fit(&format!("{sign} {}", toast.text), width.saturating_sub(2)));
         let columns = u16::try_from(text.width()).unwrap_or(body.width);
         let below = u16::try_from(index).unwrap_or(0) + 1;
         if below >= body.height {
@@ -161,7 +157,7 @@ fn draw_toasts(model: &Model, frame: &mut Frame<'_>, body: Rect) {
         let row = Rect {
             x: body.x + body.width.saturating_sub(columns + 2),
             y: body.y + body.height - below,
-            width: columns,
+            width: columns.min(body.width),
             height: 1,
         };
         frame.render_widget(Clear, row);
@@ -190,4 +186,9 @@ fn centred(frame: &mut Frame<'_>, within: Rect, width: u16, height: u16) -> Rect
 /// Whether the main area has the focus.
 fn main_focused(model: &Model) -> bool {
     model.focus == Focus::Main && model.overlay.is_none()
+}
+
+/// The first row of a list that is shown, so that the chosen one is among `fitting` rows.
+fn first_shown(chosen: usize, fitting: usize) -> usize {
+    chosen.saturating_sub(fitting.saturating_sub(1))
 }

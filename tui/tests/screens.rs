@@ -2,158 +2,38 @@
 
 #![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use jiff::tz::TimeZone;
-use ratatui::Terminal;
-use ratatui::backend::TestBackend;
-use ratatui::buffer::Buffer;
 use ratatui::style::Color;
-use strife_client::view::{
-    AccountView, Connection, Credit, Notice, NoticeKind, OrderState, OrderView, Profile, View,
-};
-use strife_client::{BankName, Currency, Money, Movement, TransferId};
-use strife_tui::model::{Demo, Focus, Model, Overlay, Screen};
+use strife_client::view::{Connection, Credit, Notice, NoticeKind, OrderState};
+use strife_client::{ThemeName, TransferId};
+use strife_tui::demo::{Control, ProcessState};
+use strife_tui::model::{Focus, Model, Overlay, Screen, Told};
 use strife_tui::theme::Theme;
-use strife_tui::update::{Effect, Msg, update};
-use strife_tui::view::draw;
+use strife_tui::update::{Effect, Msg, Reply, update};
 
-fn account(name: &str, number: &str, available: i64) -> AccountView {
-    AccountView {
-        number: number.into(),
-        name: name.into(),
-        currency: "EUR".into(),
-        posted: available,
-        held: 0,
-        available,
-        incoming: 0,
-        open: true,
-    }
-}
+use fixture::{
+    drawn, key, key_of, life, model, model_with, movement, preferences, states, text, type_text, view,
+    wait_until_armed,
+};
 
-fn order(id: u8, state: OrderState) -> OrderView {
-    OrderView {
-        id: TransferId([id; 16]),
-        bank: BankName::new("Bank1").unwrap(),
-        person: "user1".into(),
-        from: "100000000190".into(),
-        to: "user2@Bank2".parse().unwrap(),
-        amount: Money::new(1_234, Currency::new("EUR").unwrap()).unwrap(),
-        memo: "Cinema".into(),
-        made_at_ms: 1_700_000_000_000,
-        sent: state != OrderState::Queued,
-        state,
-        attempts: 1,
-        next_try: None,
-        reason: String::new(),
-        cancelling: false,
-        refund_of: None,
-    }
-}
+mod fixture;
 
-fn states() -> Vec<OrderState> {
-    vec![
-        OrderState::Queued,
-        OrderState::Sending,
-        OrderState::Pending,
-        OrderState::Posted { credit: Credit::Unconfirmed },
-        OrderState::Posted { credit: Credit::Account },
-        OrderState::Posted { credit: Credit::Suspense },
-        OrderState::Declined { code: "INSUFFICIENT_FUNDS", sentence: "There is not enough money." },
-        OrderState::Never { sentence: "Another order holds this id." },
-        OrderState::Withdrawn,
-        OrderState::Parked { code: "UNKNOWN_BANK".into(), sentence: "No bank of that name.".into() },
-    ]
-}
-
-fn view() -> View {
-    View {
-        network: "demo".into(),
-        gateway: "127.0.0.1:7000".into(),
-        connection: Connection::Online { latency_ms: 2 },
-        banks: vec![("Bank1".into(), true), ("Bank2".into(), false)],
-        profile: Some(Profile {
-            bank: "Bank1".into(),
-            person: "user1".into(),
-            display_name: "Una Okafor".into(),
-            accounts: vec![
-                account("Everyday", "100000000190", 106_729),
-                account("Savings", "100000000287", 500_000),
-            ],
-            as_of_ms: 1_700_000_000_000,
-            signed_out: false,
-            device_key: vec![1; 16],
-        }),
-        signed_in: true,
-        live: true,
-        position: 9,
-        orders: states().into_iter().zip(1u8..).map(|(state, id)| order(id, state)).collect(),
-        movements_seen: 0,
-        notices: Vec::new(),
-        key_place: "OS keyring".into(),
-    }
-}
-
-fn model(screen: Screen) -> Model {
-    let mut model =
-        Model::new(view(), Some("A rehearsal.".into()), Theme::colour(), TimeZone::UTC, Instant::now());
-    model.screen = screen;
-    model.demo = Some(Demo { processes: vec![("gateway1".into(), true), ("Bank1".into(), false)] });
-    model.history.account = "100000000190".into();
-    model.history.rows = (0..60).map(movement).collect();
-    model
-}
-
-fn movement(number: i64) -> Movement {
-    Movement {
-        position: number as u64,
-        at_ms: 1_700_000_000_000 + number * 60_000,
-        minor_units: if number % 2 == 0 { -1_250 } else { 420 },
-        currency: "EUR".into(),
-        balance_after: 100_000,
-        counterpart: "user2@Bank2".into(),
-        memo: format!("movement {number}"),
-        transfer: Some("Bank1/x".into()),
-        key: None,
-        refund_of: None,
-        kind: "transfer".into(),
-    }
-}
-
-fn drawn(model: &Model, width: u16, height: u16) -> Buffer {
-    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(model, frame)).unwrap();
-    terminal.backend().buffer().clone()
-}
-
-fn text(buffer: &Buffer) -> String {
-    let width = buffer.area.width as usize;
-    let cells: Vec<&str> = buffer.content().iter().map(|cell| cell.symbol()).collect();
-    cells.chunks(width.max(1)).map(|row| row.concat() + "\n").collect()
-}
-
-fn key(model: &mut Model, code: KeyCode) -> Vec<Effect> {
-    update(model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)))
-}
-
-fn type_text(model: &mut Model, text: &str) {
-    for c in text.chars() {
-        assert_eq!(key(model, KeyCode::Char(c)), []);
-    }
-}
-
-const SCREENS: [Screen; 4] = [Screen::Login, Screen::Home, Screen::Transfer, Screen::History];
+const SCREENS: [Screen; 6] =
+    [Screen::Login, Screen::Overview, Screen::Transfer, Screen::History, Screen::Inbox, Screen::Settings];
 
 #[test]
 fn no_size_and_no_screen_makes_it_panic_and_the_queue_is_in_sight_wherever_there_is_room() {
     let overlays = [
         None,
-        Some(Overlay::Help),
+        Some(Overlay::Help { from: 0 }),
         Some(Overlay::Receipt(TransferId([1; 16]))),
         Some(Overlay::Receipt(TransferId([99; 16]))),
         Some(Overlay::Movement(3)),
         Some(Overlay::Demo(0)),
+        Some(Overlay::Palette { text: tui_input::Input::default(), chosen: 2 }),
+        Some(Overlay::PayeeName { account: "user2@Bank2".into(), name: "Bo".into() }),
     ];
     for (width, height) in [(1, 1), (3, 40), (59, 17), (60, 18), (80, 24), (117, 30), (140, 45), (500, 200)] {
         for screen in SCREENS {
@@ -167,13 +47,13 @@ fn no_size_and_no_screen_makes_it_panic_and_the_queue_is_in_sight_wherever_there
             }
         }
     }
-    assert!(text(&drawn(&model(Screen::Home), 59, 17)).contains("60×18"));
+    assert!(text(&drawn(&model(Screen::Overview), 59, 17)).contains("60×18"));
 }
 
 #[test]
 fn every_state_of_an_order_is_a_word_and_a_sign_not_a_colour_alone() {
-    let mut model = model(Screen::Home);
-    model.theme = Theme::plain();
+    let model = model_with(Screen::Overview, preferences(ThemeName::Plain));
+    assert_eq!(model.theme, Theme::plain());
     let buffer = drawn(&model, 140, 45);
     let text = text(&buffer);
     for word in
@@ -188,7 +68,7 @@ fn every_state_of_an_order_is_a_word_and_a_sign_not_a_colour_alone() {
 
 #[test]
 fn a_payment_is_confirmed_with_the_focus_on_cancel() {
-    let mut model = model(Screen::Home);
+    let mut model = model(Screen::Overview);
     key(&mut model, KeyCode::Char('t'));
     assert_eq!(model.screen, Screen::Transfer);
     type_text(&mut model, "user2@Bank2");
@@ -204,6 +84,14 @@ fn a_payment_is_confirmed_with_the_focus_on_cancel() {
     }
     model.overlay = None;
     key(&mut model, KeyCode::Enter);
+    key(&mut model, KeyCode::Right);
+    // held down, also on Send it sends nothing
+    for _ in 0..200 {
+        model.now += Duration::from_millis(33);
+        assert_eq!(key(&mut model, KeyCode::Enter), []);
+    }
+    wait_until_armed(&mut model);
+    key(&mut model, KeyCode::Left);
     let text = text(&drawn(&model, 80, 24));
     for needle in ["12.34 EUR", "user2@Bank2", "Cinema?", "1,054.95 EUR", "now", "Cancel", "Send"] {
         assert!(text.contains(needle), "{needle}\n{text}");
@@ -252,13 +140,20 @@ fn a_password_is_drawn_as_dots_and_leaves_the_model_when_it_is_sent() {
     let text = text(&drawn(&model, 80, 24));
     assert!(text.contains("••••••••") && !text.contains("geheim"), "{text}");
     match key(&mut model, KeyCode::Enter).as_slice() {
-        [Effect::LogIn { bank, person, password }] => {
+        [Effect::LogIn { bank, person, password, keep: false }] => {
             assert_eq!((bank.as_str(), person.as_str(), password.as_str()), ("Bank1", "user1", "geheim?q"));
         }
         other => panic!("{other:?}"),
     }
     assert!(model.login.password.is_empty());
-    update(&mut model, Msg::SignedIn(Err("The name or the password is not right.".into())));
+    let answer = |epoch| Msg::Reply {
+        epoch,
+        reply: Reply::SignedIn(Err("The name or the password is not right.".into())),
+    };
+    let epoch = model.epoch;
+    update(&mut model, answer(epoch - 1));
+    assert!(model.login.busy, "a reply of an older attempt is dropped");
+    update(&mut model, answer(epoch));
     assert!(text_of(&model).contains("not right"));
 }
 
@@ -284,7 +179,7 @@ fn hostile_text_and_pasted_megabytes_break_no_column_and_reach_no_terminal() {
 
 #[test]
 fn the_queues_keys_do_only_what_an_orders_state_allows() {
-    let mut model = model(Screen::Home);
+    let mut model = model(Screen::Overview);
     key(&mut model, KeyCode::Tab);
     assert_eq!(model.focus, Focus::Queue);
     let places = states();
@@ -302,23 +197,23 @@ fn the_queues_keys_do_only_what_an_orders_state_allows() {
 
 #[test]
 fn an_edited_order_is_cancelled_first_and_filled_in_only_once_that_is_recorded() {
-    let mut model = model(Screen::Home);
+    let mut model = model(Screen::Overview);
     key(&mut model, KeyCode::Tab);
     let id = model.view.orders[9].id;
     model.order = 9;
     assert_eq!(key(&mut model, KeyCode::Char('e')), [Effect::Cancel(id)]);
-    assert_eq!(model.screen, Screen::Home, "not before it is cancelled");
+    assert_eq!(model.screen, Screen::Overview, "not before it is cancelled");
     let mut view = view();
     view.orders[9].state = OrderState::Declined { code: "CANCELLED", sentence: "The payment was cancelled." };
     update(&mut model, Msg::View(Box::new(view.clone())));
     assert_eq!(model.screen, Screen::Transfer);
     assert_eq!((model.transfer.to.value(), model.transfer.amount.value()), ("user2@Bank2", "12.34"));
     // one that was posted after all is not filled in again
-    let mut model = self::model(Screen::Home);
+    let mut model = self::model(Screen::Overview);
     model.editing = Some(id);
     view.orders[9].state = OrderState::Posted { credit: Credit::Account };
     update(&mut model, Msg::View(Box::new(view)));
-    assert_eq!((model.screen, model.editing), (Screen::Home, None));
+    assert_eq!((model.screen, model.editing), (Screen::Overview, None));
 }
 
 #[test]
@@ -331,21 +226,24 @@ fn history_loads_on_as_one_scrolls_and_a_late_page_of_another_account_is_dropped
     }
     let next = Effect::LoadHistory { account: "100000000190".into(), cursor: Some(vec![7]) };
     assert_eq!(effects, [next], "once, while it is on its way");
-    let late = Msg::Page { account: "100000000287".into(), first: true, result: Ok((Vec::new(), None)) };
-    update(&mut model, late);
+    let page_of = |account: &str, first, result| Msg::Reply {
+        epoch: 0,
+        reply: Reply::Page { account: account.into(), first, result },
+    };
+    update(&mut model, page_of("100000000287", true, Ok((Vec::new(), None))));
     assert_eq!(model.history.rows.len(), 60);
     let page = Ok((vec![movement(1)], None));
-    update(&mut model, Msg::Page { account: "100000000190".into(), first: false, result: page });
+    update(&mut model, page_of("100000000190", false, page));
     assert_eq!((model.history.rows.len(), model.history.cursor.clone()), (61, None));
 }
 
 #[test]
 fn good_news_goes_away_by_itself_and_bad_news_stays_until_it_is_put_away() {
-    let mut model = model(Screen::Home);
+    let mut model = model(Screen::Overview);
     let mut view = view();
     view.notices = vec![
-        Notice { number: 1, kind: NoticeKind::Good, text: "5.00 EUR came in".into() },
-        Notice { number: 2, kind: NoticeKind::Bad, text: "declined".into() },
+        Notice { number: 1, at_ms: 1, kind: NoticeKind::Good, text: "5.00 EUR came in".into() },
+        Notice { number: 2, at_ms: 2, kind: NoticeKind::Bad, text: "declined".into() },
     ];
     update(&mut model, Msg::View(Box::new(view.clone())));
     assert!(text_of(&model).contains("came in"));
@@ -361,7 +259,7 @@ fn good_news_goes_away_by_itself_and_bad_news_stays_until_it_is_put_away() {
 
 #[test]
 fn after_signing_out_nobody_sees_balances_or_what_stands_in_the_queue() {
-    let mut model = model(Screen::Home);
+    let mut model = model(Screen::Overview);
     assert_eq!(key(&mut model, KeyCode::Char('l')), [Effect::LogOut]);
     let shown = text(&drawn(&model, 140, 45));
     assert!(
@@ -377,7 +275,7 @@ fn after_signing_out_nobody_sees_balances_or_what_stands_in_the_queue() {
     (view.signed_in, view.live) = (false, false);
     update(&mut model, Msg::View(Box::new(view)));
     update(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('o'), KeyModifiers::CONTROL)));
-    assert_eq!(model.screen, Screen::Home);
+    assert_eq!(model.screen, Screen::Overview);
     let shown = text(&drawn(&model, 140, 45));
     assert!(!shown.contains("1,067.29") && shown.contains("not kept"), "{shown}");
 }
@@ -433,8 +331,225 @@ fn a_confirmation_keeps_its_buttons_and_says_truly_when_the_money_goes() {
 
 #[test]
 fn hidden_balances_are_nowhere_on_the_screen() {
-    let mut model = model(Screen::Home);
+    let mut model = model(Screen::Overview);
     key(&mut model, KeyCode::Char('b'));
     let shown = text(&drawn(&model, 140, 45));
     assert!(!shown.contains("1,067.29") && !shown.contains("1,000.00"), "{shown}");
+}
+
+#[test]
+fn money_that_moves_marks_its_account_for_a_while_and_stands_in_the_inbox() {
+    let mut model = model(Screen::Overview);
+    let mut view = view();
+    view.profile.as_mut().unwrap().accounts[0].posted += 500;
+    let text_of_notice = "5.00 EUR came in from user2@Bank2";
+    view.notices = vec![Notice {
+        number: 1,
+        at_ms: 1_700_000_000_000,
+        kind: NoticeKind::Good,
+        text: text_of_notice.into(),
+    }];
+    assert_eq!(update(&mut model, Msg::View(Box::new(view.clone()))), []);
+    let shown = text_of(&model);
+    assert!(shown.contains("+5.00 Everyday") && shown.contains("✉ 1"), "{shown}");
+    let later = model.changes_at().unwrap().max(model.now + Duration::from_secs(10));
+    update(&mut model, Msg::Tick(later));
+    assert!(!text_of(&model).contains("+5.00 Everyday"));
+    key(&mut model, KeyCode::Char('i'));
+    let shown = text_of(&model);
+    assert!(shown.contains("Inbox") && shown.contains(text_of_notice) && !shown.contains("✉"), "{shown}");
+    // while somebody looks elsewhere, it is told outside too
+    update(&mut model, Msg::HasFocus(false));
+    view.notices.push(Notice { number: 2, at_ms: 1, kind: NoticeKind::Good, text: "more".into() });
+    assert_eq!(update(&mut model, Msg::View(Box::new(view))), [Effect::Notify("more".into())]);
+}
+
+#[test]
+fn the_screen_stands_still_while_nothing_counts_down() {
+    let mut model = model(Screen::Overview);
+    let lock = model.locks_at().unwrap();
+    assert_eq!(model.changes_at(), Some(lock), "nothing but the idle lock");
+    model.view.connection =
+        Connection::Reconnecting { attempt: 2, next_try: model.now + Duration::from_millis(2_300) };
+    assert_eq!(model.changes_at(), Some(model.now + Duration::from_millis(300)), "when the second changes");
+}
+
+#[test]
+fn without_a_key_for_long_the_person_is_signed_out_and_late_replies_are_dropped() {
+    let mut model = model(Screen::Overview);
+    let epoch = model.epoch;
+    let before = model.locks_at().unwrap() - Duration::from_secs(1);
+    assert_eq!(update(&mut model, Msg::Tick(before)), []);
+    key(&mut model, KeyCode::Down);
+    let at = model.locks_at().unwrap();
+    assert_eq!(update(&mut model, Msg::Tick(at)), [Effect::LogOut]);
+    assert_eq!(model.screen, Screen::Login);
+    assert!(text_of(&model).contains("no key came"));
+    let reply = Reply::Queued(Ok(TransferId([1; 16])));
+    assert_eq!(update(&mut model, Msg::Reply { epoch, reply }), []);
+    assert!(model.overlay.is_none(), "nobody sees the order of who was here before");
+}
+
+#[test]
+fn the_filter_finds_every_word_loads_on_and_esc_shows_all_again() {
+    let mut model = model(Screen::History);
+    key(&mut model, KeyCode::Char('/'));
+    model.history.cursor = Some(vec![7]);
+    for c in "MOVEMENT 17".chars() {
+        key(&mut model, KeyCode::Char(c));
+    }
+    let shown = text_of(&model);
+    assert!(shown.contains("/ MOVEMENT 17") && shown.contains("1 of 1 found in 60+"), "{shown}");
+    assert!(model.history.loading, "it looks for more");
+    key(&mut model, KeyCode::Enter);
+    assert!(!model.history.filtering);
+    key(&mut model, KeyCode::Esc);
+    assert!(text_of(&model).contains("of 60+"));
+    assert_eq!(model.screen, Screen::History);
+    key(&mut model, KeyCode::Char('s'));
+    assert!(text_of(&model).contains("oldest first"));
+    key(&mut model, KeyCode::Char('s'));
+    let largest: Vec<u64> = model.history.shown().iter().map(|row| row.minor_units.unsigned_abs()).collect();
+    assert!(largest.is_sorted_by(|one, next| one >= next), "{largest:?}");
+}
+
+#[test]
+fn details_show_the_life_that_the_bank_tells_and_a_refund_begins_from_what_is_left() {
+    let mut model = model(Screen::History);
+    model.account = 0;
+    model.history.chosen = 1;
+    assert_eq!(key(&mut model, KeyCode::Enter), [Effect::LoadLife(key_of(1))]);
+    assert!(text_of(&model).contains("asking the bank"));
+    let reply = Reply::Life(key_of(1), Ok(Box::new(life(1))));
+    let epoch = model.epoch;
+    update(&mut model, Msg::Reply { epoch, reply });
+    let shown = text_of(&model);
+    for needle in ["submitted", "promised", "posted", "credited", "2.50 EUR; 10.00 can still be"] {
+        assert!(shown.contains(needle), "{needle}\n{shown}");
+    }
+    assert_eq!(model.life.as_ref().map(|(_, told)| matches!(told, Told::Life(_))), Some(true));
+    key(&mut model, KeyCode::Char('r'));
+    assert_eq!(model.screen, Screen::Transfer);
+    assert_eq!(model.transfer.amount.value(), "10.00");
+    assert_eq!(model.transfer.to.value(), "100000000190@Bank1", "back to the account that paid");
+    // neither payee nor account can be changed, and more than is left is refused here already
+    model.transfer.field = strife_tui::forms::TransferField::To;
+    type_text(&mut model, "x");
+    assert_eq!(model.transfer.to.value(), "100000000190@Bank1");
+    model.transfer.amount = "10.01".into();
+    assert!(text_of(&model).contains("More than can still be given back"));
+    // money that left cannot be given back
+    let mut model = self::model(Screen::History);
+    model.history.chosen = 2;
+    assert_eq!(key(&mut model, KeyCode::Char('r')), []);
+    assert_eq!(model.screen, Screen::History);
+}
+
+#[test]
+fn payees_are_found_as_one_types_and_taken_with_enter() {
+    let mut model = model(Screen::Overview);
+    key(&mut model, KeyCode::Char('t'));
+    type_text(&mut model, "bo");
+    let shown = text_of(&model);
+    assert!(shown.contains("user2@Bank2") && shown.contains("Bo"), "{shown}");
+    key(&mut model, KeyCode::Down);
+    key(&mut model, KeyCode::Enter);
+    assert_eq!(model.transfer.to.value(), "user2@Bank2");
+    update(&mut model, Msg::Key(KeyEvent::new(KeyCode::Char('s'), KeyModifiers::CONTROL)));
+    assert!(text_of(&model).contains("What you call this payee"));
+    type_text(&mut model, "b");
+    let saved = Effect::SavePayee { account: "user2@Bank2".into(), name: Some("Bob".into()) };
+    assert_eq!(key(&mut model, KeyCode::Enter), [saved]);
+}
+
+#[test]
+fn the_palette_does_by_name_what_keys_do_and_settings_are_kept() {
+    let mut model = model(Screen::Overview);
+    key(&mut model, KeyCode::Char(':'));
+    type_text(&mut model, "sign-out");
+    assert!(text_of(&model).contains("Sign out; the queue is kept"));
+    assert_eq!(key(&mut model, KeyCode::Enter), [Effect::LogOut]);
+    let mut model = self::model(Screen::Overview);
+    key(&mut model, KeyCode::Char(','));
+    let before = model.theme;
+    let effects = key(&mut model, KeyCode::Enter);
+    let value = strife_tui::preferences::Value::Word("plain");
+    assert_eq!(effects, [Effect::Keep { key: "theme", value }]);
+    assert_ne!(model.theme, before);
+    for _ in 0..2 {
+        key(&mut model, KeyCode::Down);
+    }
+    assert!(key(&mut model, KeyCode::Enter).contains(&Effect::Mouse(true)));
+}
+
+#[test]
+fn the_demos_processes_are_killed_frozen_and_cut_off_as_their_state_allows() {
+    let mut model = model(Screen::Overview);
+    key(&mut model, KeyCode::F(9));
+    for (state, letter, control) in [
+        (ProcessState::Runs, ' ', Some(Control::Kill)),
+        (ProcessState::Runs, 'f', Some(Control::Freeze)),
+        (ProcessState::Frozen, 'f', Some(Control::Thaw)),
+        (ProcessState::Runs, 'c', Some(Control::CutOff)),
+        (ProcessState::CutOff, 'c', Some(Control::Reconnect)),
+        (ProcessState::Runs, 'r', Some(Control::Restart)),
+        (ProcessState::Killed, ' ', Some(Control::Start)),
+        (ProcessState::Ended("no room".into()), 'f', None),
+    ] {
+        model.demo.as_mut().unwrap().processes[0].1 = state;
+        let wanted: Vec<Effect> =
+            control.map(|control| Effect::Demo("gateway1".into(), control)).into_iter().collect();
+        assert_eq!(key(&mut model, KeyCode::Char(letter)), wanted);
+    }
+}
+
+#[test]
+fn the_mouse_does_what_keys_do() {
+    let mut model = model(Screen::History);
+    update(&mut model, Msg::Size(140, 45));
+    let click = |column, row| {
+        let kind = crossterm::event::MouseEventKind::Down(crossterm::event::MouseButton::Left);
+        Msg::Mouse(crossterm::event::MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+    };
+    update(&mut model, click(5, 6));
+    assert_eq!(model.history.chosen, 3);
+    let shown = text(&drawn(&model, 140, 45));
+    assert!(shown.lines().nth(6).unwrap().contains("▸"), "{shown}");
+    // the queue, and an order in it
+    update(&mut model, click(130, 4));
+    assert_eq!((model.focus, model.order), (Focus::Queue, 1));
+    let bar = text(&drawn(&model, 140, 45)).lines().last().unwrap().to_owned();
+    let retry = u16::try_from(bar.find("retry").unwrap()).unwrap();
+    let id = model.view.orders[1].id;
+    assert_eq!(update(&mut model, click(retry, 44)), [Effect::Retry(Some(id))]);
+}
+
+#[test]
+fn a_balance_in_a_currency_that_nobody_knows_is_shown_in_words() {
+    let mut model = model(Screen::Overview);
+    model.view.profile.as_mut().unwrap().accounts[0].currency = "ZZZ".into();
+    model.history.rows[0].currency = "ZZZ".into();
+    assert!(text(&drawn(&model, 140, 45)).contains("minor units"));
+    // nothing can be paid from it, and that is said
+    model.screen = Screen::Transfer;
+    strife_tui::forms::insert(&mut model.transfer.to, "user2@Bank2");
+    strife_tui::forms::insert(&mut model.transfer.amount, "1");
+    assert!(model.transfer.payment(&model.view).is_err());
+    drawn(&model, 80, 24);
+}
+
+#[test]
+fn names_of_two_hundred_characters_break_nothing() {
+    let long = "B".repeat(200);
+    for screen in SCREENS {
+        let mut model = model(screen);
+        model.view.banks.insert(0, (long.clone(), true));
+        let profile = model.view.profile.as_mut().unwrap();
+        (profile.bank, profile.display_name) = (long.clone(), "日本語".repeat(60));
+        profile.accounts[0].name = "محمد ".repeat(40);
+        for (width, height) in [(60, 18), (80, 24), (140, 45)] {
+            let shown = text(&drawn(&model, width, height));
+            assert!(shown.contains("Offline queue"), "{shown}");
+        }
+    }
 }

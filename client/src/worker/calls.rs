@@ -12,8 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::keeper::Resumed;
 use super::{Answer, Problem};
 use crate::api::{Api, ApiError, Known, Session};
+use crate::credentials::Unusable;
 use crate::device::{SecretStore, device_key};
 use crate::sync::Action;
 use crate::view::Life;
@@ -21,7 +23,9 @@ use crate::view::Life;
 /// What comes back.
 pub(super) enum Event {
     Beat { result: Result<Vec<v1::BankStatus>, ApiError>, latency: Duration },
-    SignedIn { epoch: u64, session: Session, device: Arc<SigningKey>, answer: Answer<()> },
+    SignedIn { epoch: u64, session: Session, device: Arc<SigningKey>, keep: bool, answer: Answer<()> },
+    Found { epoch: u64, place: Option<String>, resumed: Result<Resumed, Unusable> },
+    Kept { epoch: u64, place: Option<String> },
     Watched { epoch: u64, reply: v1::WatchReply },
     WatchEnded { epoch: u64, error: ApiError },
     Sent { epoch: u64, id: TransferId, action: Action, result: Result<Known, ApiError> },
@@ -46,7 +50,7 @@ pub(super) fn log_in(
     events: mpsc::Sender<Event>,
     (bank, person, password): (BankName, String, Zeroizing<String>),
     (secrets, work): (Arc<dyn SecretStore>, Work),
-    epoch: u64,
+    (epoch, keep): (u64, bool),
     answer: Answer<()>,
 ) {
     tokio::spawn(async move {
@@ -58,7 +62,9 @@ pub(super) fn log_in(
             Ok((session, device))
         };
         match result.await {
-            Ok((session, device)) => give(&events, Event::SignedIn { epoch, session, device, answer }).await,
+            Ok((session, device)) => {
+                give(&events, Event::SignedIn { epoch, session, device, keep, answer }).await
+            }
             // a screen that has gone does not need the answer
             Err(problem) => drop(answer.send(Err(problem))),
         }

@@ -14,8 +14,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::calls::{Event, beat, fetch_history, fetch_life, log_in, watch_balances};
+use super::keeper::Keeper;
 use super::{Command, Parts, Problem, after};
 use crate::api::{Api, ApiError, Session};
+use crate::credentials::{NOWHERE, Vault};
 use crate::device::SecretStore;
 use crate::outbox::OutboxStore;
 use crate::sync::back_off;
@@ -46,6 +48,12 @@ pub(super) struct Worker {
     pub live: bool,
     pub position: u64,
     pub movements_seen: u64,
+    /// In words, where the session is kept or would be.
+    pub session_place: Option<String>,
+    pub kept: bool,
+    pub resuming: bool,
+    /// `None` once the worker stops.
+    pub keeper: Option<Keeper>,
     pub notices: Vec<Notice>,
     pub next_notice: u64,
     /// When each waiting order is tried next, and why it waits.
@@ -69,9 +77,12 @@ impl Worker {
         settings: ClientSettings,
         address: String,
         api: Api,
-        Parts { outbox, secrets, seams }: Parts,
+        Parts { outbox, secrets, sessions, seams }: Parts,
     ) -> (Self, watch::Receiver<View>) {
         let (events, received) = mpsc::channel(256);
+        let vault = Vault::new(sessions, api.network(), &settings.data_dir, seams.work);
+        let keeper = Keeper::start(vault, secrets.clone(), api.clone(), seams.clone(), events.clone());
+        let resuming = keeper.find(0);
         let profile = read_profile(&profile_path(&settings));
         let view = View {
             network: api.network().to_owned(),
@@ -86,6 +97,9 @@ impl Worker {
             movements_seen: 0,
             notices: Vec::new(),
             key_place: secrets.place(),
+            session_place: NOWHERE.into(),
+            kept: false,
+            resuming,
         };
         let (publish, watched) = watch::channel(view);
         let mut worker = Self {
@@ -103,6 +117,10 @@ impl Worker {
             live: false,
             position: 0,
             movements_seen: 0,
+            session_place: None,
+            kept: false,
+            resuming,
+            keeper: Some(keeper),
             notices: Vec::new(),
             next_notice: 1,
             waits: BTreeMap::new(),
@@ -134,7 +152,7 @@ impl Worker {
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::Stop(done)) => {
-                        drop(self);
+                        self.stop().await;
                         // whoever asked may be gone
                         let _ = done.send(());
                         return;
@@ -178,20 +196,19 @@ impl Worker {
 
     async fn obey(&mut self, command: Command) {
         match command {
-            Command::LogIn { bank, person, password, answer } => {
+            Command::LogIn { bank, person, password, keep, answer } => {
                 self.end_session();
                 let secrets = (self.secrets.clone(), self.seams.work);
                 let (api, events) = (self.api.clone(), self.events.clone());
-                log_in(api, events, (bank, person, password), secrets, self.epoch, answer);
+                log_in(api, events, (bank, person, password), secrets, (self.epoch, keep), answer);
             }
             Command::LogOut => {
                 if let Some(session) = self.session.clone() {
-                    let api = self.api.clone();
-                    // best effort: the session ends by itself otherwise
-                    tokio::spawn(async move { drop(api.log_out(&session).await) });
+                    self.end_at_bank(session);
                 }
                 self.end_session();
                 self.forget_balances();
+                self.forget_session();
             }
             Command::Pay { payment, answer } => self.pay(payment, answer).await,
             Command::History { asked, answer } => match self.session.clone() {
@@ -230,37 +247,32 @@ impl Worker {
     async fn take(&mut self, event: Event) {
         match event {
             Event::Beat { result, latency } => self.beaten(result, latency),
-            Event::SignedIn { epoch, session, device, answer } if epoch == self.epoch => {
-                let known = self.profile.take().filter(|profile| {
-                    profile.person == session.person && profile.bank == session.bank.as_str()
-                });
-                self.profile = Some(Profile {
-                    bank: session.bank.to_string(),
-                    person: session.person.clone(),
-                    display_name: session.display_name.clone(),
-                    as_of_ms: known.as_ref().map_or(0, |profile| profile.as_of_ms),
-                    accounts: known.map(|profile| profile.accounts).unwrap_or_default(),
-                    signed_out: false,
-                    device_key: device.public().id().0.to_vec(),
-                });
-                self.session = Some(session);
-                self.device = Some(device);
-                self.waits.clear();
-                self.watch();
+            Event::SignedIn { epoch, session, device, keep, answer } if epoch == self.epoch => {
+                self.keep_session(keep.then_some(&session), &device);
+                self.begin_session(session, device);
                 // a screen that has gone does not need the answer
                 drop(answer.send(Ok(())));
             }
             // signed out, or in again, meanwhile: this session is not used
             Event::SignedIn { session, answer, .. } => {
-                let api = self.api.clone();
-                tokio::spawn(async move { drop(api.log_out(&session).await) });
+                self.end_at_bank(session);
                 drop(answer.send(Err(Problem::SignedOut)));
             }
+            Event::Found { epoch, place, resumed } => self.found(epoch, place, resumed),
+            Event::Kept { epoch, place } if epoch == self.epoch => self.session_is_kept(place),
             Event::Watched { epoch, reply } if epoch == self.epoch => self.watched(reply),
             Event::WatchEnded { epoch, error } if epoch == self.epoch => self.watch_ended(error),
             Event::Sent { epoch, id, action, result } => self.sent(epoch, id, action, result).await,
-            // of a session that is over
-            Event::Watched { .. } | Event::WatchEnded { .. } => {}
+            // of a session that is over; a log-out has asked to forget what was kept, after it was kept
+            Event::Watched { .. } | Event::WatchEnded { .. } | Event::Kept { .. } => {}
+        }
+    }
+
+    /// Ends the worker; what it asked of the credential stores is done or has run out of time.
+    async fn stop(mut self) {
+        self.stop_watching();
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish().await;
         }
     }
 
@@ -321,7 +333,7 @@ impl Worker {
         }
     }
 
-    fn watch(&mut self) {
+    pub fn watch(&mut self) {
         self.stop_watching();
         if let (Some(session), true) = (self.session.clone(), self.connection.is_online()) {
             let (api, events) = (self.api.clone(), self.events.clone());
@@ -329,7 +341,7 @@ impl Worker {
         }
     }
 
-    fn stop_watching(&mut self) {
+    pub fn stop_watching(&mut self) {
         self.live = false;
         self.next_watch = None;
         if let Some(watching) = self.watching.take() {
@@ -373,36 +385,9 @@ impl Worker {
         }
     }
 
-    /// The bank says that the session is over. The queue stays as it is.
-    pub fn session_over(&mut self, refusal: strife_proto::Refusal) {
-        if self.session.is_some() {
-            self.end_session();
-            self.notice(NoticeKind::Bad, format!("{} The queue is kept.", refusal.sentence()));
-        }
-    }
-
-    fn end_session(&mut self) {
-        self.epoch += 1;
-        self.session = None;
-        self.device = None;
-        self.position = 0;
-        self.stop_watching();
-        self.waits.clear();
-    }
-
-    /// The person has signed out: who comes next at this screen sees no balances.
-    fn forget_balances(&mut self) {
-        let Some(profile) = &mut self.profile else { return };
-        profile.signed_out = true;
-        profile.as_of_ms = 0;
-        for account in &mut profile.accounts {
-            (account.posted, account.held, account.available, account.incoming) = (0, 0, 0, 0);
-        }
-        write_profile(&profile_path(&self.settings), profile);
-    }
-
     pub fn notice(&mut self, kind: NoticeKind, text: String) {
-        self.notices.push(Notice { number: self.next_notice, kind, text });
+        let at_ms = self.seams.now_ms();
+        self.notices.push(Notice { number: self.next_notice, at_ms, kind, text });
         self.next_notice += 1;
         if self.notices.len() > NOTICES_MAX {
             self.notices.remove(0);
@@ -424,6 +409,9 @@ impl Worker {
             movements_seen: self.movements_seen,
             notices: self.notices.clone(),
             key_place: self.secrets.place(),
+            session_place: self.session_place.clone().unwrap_or_else(|| NOWHERE.into()),
+            kept: self.kept,
+            resuming: self.resuming,
         };
         self.publish.send_if_modified(|shown| {
             let changed = *shown != view;
@@ -463,7 +451,7 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn profile_path(settings: &ClientSettings) -> PathBuf {
+pub(super) fn profile_path(settings: &ClientSettings) -> PathBuf {
     settings.data_dir.join("profile.json")
 }
 
@@ -472,7 +460,7 @@ fn read_profile(path: &std::path::Path) -> Option<Profile> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-fn write_profile(path: &std::path::Path, profile: &Profile) {
+pub(super) fn write_profile(path: &std::path::Path, profile: &Profile) {
     if let Ok(text) = serde_json::to_vec(profile) {
         // only a convenience: the next one may succeed
         let _ = strife_certs::pem::write_secret(path, &text);

@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
     let bank = BankName::new(&arguments.bank)?;
     loop {
         let password = Zeroizing::new(arguments.password.clone());
-        match client.log_in(bank.clone(), &arguments.person, password).await {
+        match client.log_in(bank.clone(), &arguments.person, password, false).await {
             Ok(()) => break,
             Err(error) if Instant::now() > deadline => return Err(error).context("sign in"),
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,

@@ -71,14 +71,15 @@ pub async fn live(teller: Arc<Teller>, seams: Seams) {
     // made before, so that it is the same for the same seed
     device_key(secrets.as_ref(), NETWORK, &teller.person.bank, &teller.person.login).unwrap();
     let outbox = Box::new(SimOutbox::open(&teller.disk, teller.workload.recorder.clone()));
-    let client = Client::start_with(settings, Parts { outbox, secrets, seams }).unwrap();
+    let client =
+        Client::start_with(settings, Parts { outbox, secrets, sessions: Vec::new(), seams }).unwrap();
     loop {
         tokio::time::sleep(Duration::from_millis(random.random_range(20..250))).await;
         let view = client.view().borrow().clone();
         if !view.signed_in {
             let password = password_of(&teller.person.login);
             // while a bank is away or a clock is wrong this fails, and the person tries again
-            let _ = client.log_in(teller.person.bank.clone(), &teller.person.login, password).await;
+            let _ = client.log_in(teller.person.bank.clone(), &teller.person.login, password, false).await;
             continue;
         }
         if teller.remaining.load(Ordering::Relaxed) > 0 {

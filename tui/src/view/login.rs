@@ -6,13 +6,15 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::{centred, main_focused, panel, title};
+use crate::commands::Action;
+use crate::format::fit;
 use crate::forms::LoginField;
 use crate::model::Model;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let theme = &model.theme;
     let form = &model.login;
-    let height = if model.demo_sentence.is_some() { 16 } else { 13 };
+    let height = if model.demo_sentence.is_some() { 17 } else { 14 };
     let inside = centred(frame, area, 58, height);
     let block = panel(model, title(model, "Sign in", true), main_focused(model));
     let text = block.inner(inside);
@@ -29,7 +31,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     }
     for (place, (name, reachable)) in model.view.banks.iter().enumerate() {
         let style = if place == form.bank { theme.chosen } else { theme.text };
-        banks.push(Span::styled(name.clone(), style));
+        banks.push(Span::styled(fit(name, 32), style));
         banks.push(Span::styled(if *reachable { "   " } else { " (away)   " }, theme.warn));
     }
     let cursor = |field| if form.field == field && main_focused(model) { "▏" } else { "" };
@@ -40,7 +42,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Line::raw(""),
         Line::from(vec![
             label(LoginField::Person, "Name"),
-            Span::raw(crate::format::fit(form.person.value(), 38)),
+            Span::raw(fit(form.person.value(), 38)),
             Span::styled(cursor(LoginField::Person), theme.accent),
         ]),
         Line::raw(""),
@@ -50,12 +52,26 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
             Span::styled(cursor(LoginField::Password), theme.accent),
         ]),
         Line::raw(""),
+        Line::from(vec![
+            Span::styled(format!("  {:<11}", model.shown_key(Action::Keep).unwrap_or_default()), theme.key),
+            Span::raw(if form.keep { "[x] keep me signed in, in " } else { "[ ] keep me signed in" }),
+            Span::styled(
+                if form.keep { fit(&model.view.session_place, 24) } else { String::new() },
+                theme.dim,
+            ),
+        ]),
     ];
     lines.push(match (&form.error, form.busy, &model.view.profile) {
         (Some(error), _, _) => Line::from(Span::styled(format!("  ! {error}"), theme.bad)),
+        (None, false, _) if model.view.resuming => {
+            Line::from(Span::styled("  looking for the session that you kept …", theme.warn))
+        }
         (None, true, _) => Line::from(Span::styled("  signing in …", theme.warn)),
         (None, false, Some(profile)) => Line::from(vec![
-            Span::styled("  Ctrl-O", theme.key),
+            Span::styled(
+                format!("  {}", model.shown_key(Action::WorkOffline).unwrap_or_default()),
+                theme.key,
+            ),
             Span::styled(format!(" works offline as {}@{}", profile.person, profile.bank), theme.dim),
         ]),
         (None, false, None) => Line::raw(""),

@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use strife_client::view::{CANCELLED, Credit, OrderState, OrderView};
 
-use super::{panel, title};
+use super::{first_shown, panel, title};
 use crate::format::{fit, left, right, until};
 use crate::model::{Focus, Model, Screen};
 
@@ -80,15 +80,30 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         frame.render_widget(wrapped, inside);
         return;
     }
-    let rows_each = if inside.width >= ONE_ROW { 1 } else { 2 };
+    let (rows_each, first) = window(model, area);
     let fitting = (inside.height as usize / rows_each).max(1);
-    let first = if focused { model.order.saturating_sub(fitting - 1) } else { 0 };
     let mut lines = Vec::new();
     for (place, order) in model.view.orders.iter().enumerate().skip(first).take(fitting) {
         let chosen = focused && place == model.order;
         lines.extend(order_lines(model, order, chosen, inside.width as usize, rows_each));
     }
     frame.render_widget(Paragraph::new(lines), inside);
+}
+
+/// Rows of an order, and the first order that is shown.
+fn window(model: &Model, area: Rect) -> (usize, usize) {
+    let rows_each = if area.width.saturating_sub(2) >= ONE_ROW { 1 } else { 2 };
+    let fitting = (usize::from(area.height.saturating_sub(2)) / rows_each).max(1);
+    let first = if model.focus == Focus::Queue { first_shown(model.order, fitting) } else { 0 };
+    (rows_each, first)
+}
+
+/// The order in a row of the terminal.
+pub(super) fn order_at(model: &Model, area: Rect, row: u16) -> Option<usize> {
+    let (rows_each, first) = window(model, area);
+    let place = usize::from(row.checked_sub(area.y + 1)?) / rows_each + first;
+    let shown = model.screen != Screen::Login && row + 1 < area.bottom();
+    (shown && place < model.view.orders.len()).then_some(place)
 }
 
 fn order_lines<'a>(

@@ -3,16 +3,19 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::Paragraph;
+use ratatui::widgets::{Clear, Paragraph};
 
-use super::{main_focused, panel, title};
+use super::{first_shown, main_focused, panel, title};
+use crate::commands::Action;
 use crate::format::{fit, left};
 use crate::forms::{Check, TransferField};
 use crate::model::Model;
+use crate::search;
 
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let focused = main_focused(model);
-    let block = panel(model, title(model, "Transfer", focused), focused);
+    let name = if model.transfer.refund.is_some() { "Refund" } else { "Transfer" };
+    let block = panel(model, title(model, name, focused), focused);
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let width = inside.width as usize;
@@ -20,7 +23,7 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     for field in TransferField::ALL {
         lines.extend(field_lines(model, field, width, focused));
         // on a low terminal the blank lines go before a field does
-        if inside.height > 2 * TransferField::ALL.len() as u16 + 4 {
+        if spacious(inside) {
             lines.push(Line::raw(""));
         }
     }
@@ -31,6 +34,42 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     };
     lines.push(Line::from(Span::styled(fit(&format!("  {where_to}"), width), model.theme.dim)));
     frame.render_widget(Paragraph::new(lines), inside);
+    draw_suggestions(model, frame, inside);
+}
+
+/// Payees that one may mean, while the payee is typed: under its field, over the fields below.
+fn draw_suggestions(model: &Model, frame: &mut Frame<'_>, inside: Rect) {
+    let theme = &model.theme;
+    let found = if model.transfer.field == TransferField::To && main_focused(model) {
+        search::payees(model)
+    } else {
+        Vec::new()
+    };
+    let rows_each = if spacious(inside) { 3 } else { 2 };
+    let top = inside.y + rows_each + 2;
+    let height = u16::try_from(found.len() + 2).unwrap_or(u16::MAX).min(inside.bottom().saturating_sub(top));
+    if found.is_empty() || height < 3 {
+        return;
+    }
+    let area = Rect { x: inside.x + 10, y: top, width: inside.width.saturating_sub(12).min(58), height };
+    let key = model.shown_key(Action::Down).unwrap_or_default();
+    let block = panel(model, title(model, &format!("Payees ({key} chooses)"), false), false);
+    let inner = block.inner(area);
+    let width = usize::from(inner.width);
+    let fitting = usize::from(inner.height);
+    let first = first_shown(model.transfer.suggestion.unwrap_or(0), fitting);
+    let lines = found.iter().enumerate().skip(first).take(fitting).map(|(place, one)| {
+        let here = model.transfer.suggestion == Some(place);
+        let text = format!("{} {} {}", if here { "▸" } else { " " }, left(&one.account, 30), one.name);
+        Line::from(Span::styled(left(&text, width), if here { theme.chosen } else { theme.text }))
+    });
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()).block(block), area);
+}
+
+/// There is room for a blank line after each field.
+fn spacious(inside: Rect) -> bool {
+    inside.height > 2 * TransferField::ALL.len() as u16 + 4
 }
 
 fn field_lines<'a>(model: &Model, field: TransferField, width: usize, focused: bool) -> Vec<Line<'a>> {

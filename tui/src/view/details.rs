@@ -1,0 +1,142 @@
+//! All about one order or one movement, with the life of its transfer as the bank tells it.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use strife_client::view::OrderView;
+use strife_client::{Key, Life, TransferId};
+
+use super::overlays::{draw_box, or_dash, row, rows};
+use super::queue;
+use crate::format::{amount, full_moment, left, signed_amount};
+use crate::model::{Model, Told};
+
+/// Columns of the box.
+const WIDTH: u16 = 68;
+
+pub(super) fn draw_order(model: &Model, id: TransferId, frame: &mut Frame<'_>, body: Rect) {
+    let Some(order) = model.order_by_id(id) else {
+        draw_box(model, "Order", vec![Line::raw(" It is no longer in the queue.")], WIDTH, frame, body);
+        return;
+    };
+    let (sign, style) = queue::look(model, &order.state);
+    let mut lines = vec![Line::from(vec![
+        Span::styled(format!(" {}", left("State", 15)), model.theme.dim),
+        Span::styled(format!("{sign} {}", order.state.word()), style),
+    ])];
+    lines.extend(rows(model, "", &queue::reason(model, order)));
+    lines.push(row(model, "Amount", &order.amount.to_string()));
+    lines.extend(rows(model, "To", &order.to.to_string()));
+    lines.push(row(model, "From", &format!("{}@{}", order.from, order.bank)));
+    lines.extend(rows(model, "Memo", or_dash(&order.memo)));
+    if let Some(of) = &order.refund_of {
+        lines.extend(rows(model, "Refund of", &of.to_string()));
+    }
+    lines.extend([
+        row(model, "Made", &full_moment(order.made_at_ms, &model.zone)),
+        row(model, "Sent", &times(order)),
+        row(model, "Id", &order.id.to_string()),
+    ]);
+    lines.extend(life_lines(model, &Key { bank: order.bank.clone(), id }));
+    if !order.state.is_ended() {
+        let text = " It is safe to leave: the queue is on the disk.";
+        lines.push(Line::from(Span::styled(text, model.theme.dim)));
+    }
+    draw_box(model, "Order", lines, WIDTH, frame, body);
+}
+
+fn times(order: &OrderView) -> String {
+    match (order.sent, order.attempts) {
+        (false, _) => "not yet".into(),
+        (true, 0 | 1) => "once".into(),
+        (true, attempts) => format!("{attempts} times, the same bytes"),
+    }
+}
+
+pub(super) fn draw_movement(model: &Model, place: usize, frame: &mut Frame<'_>, body: Rect) {
+    let rows_shown = model.history.shown();
+    let Some(movement) = rows_shown.get(place) else { return };
+    let money = format!("{} {}", signed_amount(movement.minor_units, &movement.currency), movement.currency);
+    let after = format!("{} {}", amount(movement.balance_after, &movement.currency), movement.currency);
+    let mut lines = vec![
+        row(model, "Amount", if model.hidden { "hidden" } else { &money }),
+        row(model, "Balance after", if model.hidden { "hidden" } else { &after }),
+    ];
+    lines.extend(rows(model, "With", or_dash(&movement.counterpart)));
+    lines.extend(rows(model, "Memo", or_dash(&movement.memo)));
+    lines.push(row(model, "When", &full_moment(movement.at_ms, &model.zone)));
+    lines.push(row(model, "Kind", &movement.kind));
+    if let Some(of) = &movement.refund_of {
+        lines.extend(rows(model, "Refund of", &of.to_string()));
+    }
+    lines.extend(rows(model, "Transfer", movement.transfer.as_deref().unwrap_or("–")));
+    lines.push(row(model, "Journal", &format!("position {}", movement.position)));
+    if let Some(key) = &movement.key {
+        lines.extend(life_lines(model, key));
+    }
+    draw_box(model, "Movement", lines, WIDTH, frame, body);
+}
+
+/// The transfer's life, if it is this one's that was asked for.
+fn life_lines<'a>(model: &Model, key: &Key) -> Vec<Line<'a>> {
+    let Some((_, told)) = model.life.as_ref().filter(|(asked, _)| asked == key) else { return Vec::new() };
+    let heading = Line::from(Span::styled(" Its life, by your bank's clock", model.theme.accent));
+    match told {
+        Told::Asking => vec![heading, Line::from(Span::styled("  asking the bank …", model.theme.dim))],
+        Told::Not(why) => {
+            let mut lines = vec![heading];
+            lines.extend(rows(model, "", why));
+            lines
+        }
+        Told::Life(life) => {
+            let mut lines = vec![heading];
+            lines.extend(steps(model, life));
+            lines
+        }
+    }
+}
+
+fn steps<'a>(model: &Model, life: &Life) -> Vec<Line<'a>> {
+    let theme = &model.theme;
+    let step = |done: Option<i64>, name: &str, where_to: &str, waiting: &str| {
+        let (sign, style, when) = match done {
+            Some(at) => ("●", theme.good, full_moment(at, &model.zone)),
+            None => ("○", theme.dim, waiting.to_owned()),
+        };
+        Line::from(vec![
+            Span::styled(format!("  {sign} {}", left(name, 12)), style),
+            Span::styled(left(where_to, 18), theme.dim),
+            Span::styled(when, theme.text),
+        ])
+    };
+    let interbank = life.from.bank != life.to.bank;
+    let own = model.view.profile.as_ref().map(|profile| profile.bank.as_str()).unwrap_or_default();
+    let elsewhere = |bank: &str| if bank == own { "not yet" } else { "known at that bank" };
+    let (payer, payee) = (life.from.bank.to_string(), life.to.bank.to_string());
+    let mut lines = vec![step(Some(life.made_at_ms), "submitted", "by the payer", "")];
+    if interbank {
+        lines.push(step(life.promised_at_ms, "promised", &payee, elsewhere(&payee)));
+    }
+    match life.outcome {
+        None | Some("posted") => {
+            lines.push(step(life.decided_at_ms, "posted", &payer, elsewhere(&payer)));
+            let place = if life.to_suspense { format!("{payee}, suspense") } else { payee };
+            lines.push(step(life.credited_at_ms, "credited", &place, "not confirmed yet"));
+        }
+        Some(code) => {
+            lines.push(step(life.decided_at_ms, "declined", &payer, elsewhere(&payer)));
+            lines.extend(rows(
+                model,
+                "",
+                &format!("{code}: {}", life.sentence.unwrap_or("see the payer's bank")),
+            ));
+        }
+    }
+    if let Some(refunded) = life.refunded.filter(|refunded| *refunded > 0) {
+        let currency = life.amount.currency();
+        let left = life.refundable.map(|left| format!("; {} can still be", currency.format(left)));
+        let text = format!("{} {currency}{}", currency.format(refunded), left.unwrap_or_default());
+        lines.push(row(model, "Given back", &text));
+    }
+    lines
+}
