@@ -222,8 +222,7 @@ const PAGE_DOWN: Command = command!(
 const TOP: Command = command!([key(KeyCode::Home), letter('g')], "Home", "", "To the first", Top);
 const BOTTOM: Command = command!([key(KeyCode::End), letter('G')], "End", "", "To the last", Bottom);
 const HELP: Command = command!([letter('?'), f(1)], "?", "help", "All keys", Help);
-const PALETTE: Command =
-    command!([ctrl('p'), letter(':')], "Ctrl-P", "all", "Every command, by name", Palette);
+const PALETTE: Command = command!([letter(':'), ctrl('p')], ":", "all", "Every command, by name", Palette);
 const SUSPEND: Command = command!([ctrl('z')], "Ctrl-Z", "", "Back to the shell; fg returns", Suspend);
 const QUIT: Command = command!([letter('q'), ctrl('c')], "q", "quit", "Leave; the queue is kept", Quit);
 const TO_QUEUE: Command = command!([key(KeyCode::Tab)], "Tab", "queue", "Go to the queue", ToQueue);

@@ -20,6 +20,11 @@ fn safe(text: &str) -> String {
     if formula { format!("'{text}") } else { text.to_owned() }
 }
 
+/// An amount as machines read it: without grouping.
+fn plain(minor_units: i64, currency: &str) -> String {
+    amount(minor_units, currency).replace(',', "")
+}
+
 /// The file's bytes.
 ///
 /// # Errors
@@ -32,9 +37,9 @@ pub fn csv(rows: &[Movement]) -> Result<Vec<u8>, csv::Error> {
         writer.write_record([
             at,
             // a number, also below zero
-            amount(row.minor_units, &row.currency),
+            plain(row.minor_units, &row.currency),
             safe(&row.currency),
-            amount(row.balance_after, &row.currency),
+            plain(row.balance_after, &row.currency),
             safe(&row.counterpart),
             safe(&row.memo),
             safe(&row.kind),
@@ -86,7 +91,7 @@ mod tests {
         assert_eq!(records.len(), hostile.len());
         for (record, text) in records.iter().zip(hostile) {
             assert_eq!(record.len(), HEAD.len());
-            assert_eq!(&record[1], "-12.50");
+            assert_eq!((&record[1], &record[3]), ("-12.50", "1000.00"));
             for cell in [&record[4], &record[5]] {
                 assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']), "{cell:?}");
             }

@@ -242,11 +242,12 @@ fn take_reply(model: &mut Model, reply: Reply) -> Vec<Effect> {
             }
         }
         Reply::Queued(Ok(id)) => {
+            let effects = remember_payee(model);
             model.transfer = TransferForm { from: model.transfer.from, ..TransferForm::default() };
             model.screen = Screen::Overview;
             model.order = 0;
             model.overlay = Some(Overlay::Receipt(id));
-            return remember_payee(model, id);
+            return effects;
         }
         Reply::Queued(Err(why)) => model.toast(NoticeKind::Bad, format!("Nothing was queued: {why}")),
         Reply::Cancelled(id, Err(why)) => {
@@ -290,10 +291,13 @@ fn begin_session(model: &mut Model) {
 }
 
 /// Whom one has paid, one may pay again.
-fn remember_payee(model: &Model, id: TransferId) -> Vec<Effect> {
-    let order = model.order_by_id(id);
-    let to = order.filter(|order| order.refund_of.is_none()).map(|order| order.to.to_string());
-    to.map(|account| Effect::SavePayee { account, name: None }).into_iter().collect()
+fn remember_payee(model: &Model) -> Vec<Effect> {
+    match model.transfer.payee(&model.view) {
+        Ok(payee) if model.transfer.refund.is_none() => {
+            vec![Effect::SavePayee { account: payee.to_string(), name: None }]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn take_view(model: &mut Model, view: View) -> Vec<Effect> {

@@ -105,6 +105,10 @@ fn a_payment_is_confirmed_with_the_focus_on_cancel() {
         }
         other => panic!("{other:?}"),
     }
+    let reply = Reply::Queued(Ok(TransferId([1; 16])));
+    let remembered = update(&mut model, Msg::Reply { epoch: 0, reply });
+    assert_eq!(remembered, [Effect::SavePayee { account: "user2@Bank2".into(), name: None }]);
+    assert!(model.transfer.to.value().is_empty(), "the next payment begins with an empty form");
 }
 
 #[test]

@@ -21,11 +21,12 @@ fn steps(model: &Model) -> Vec<(i64, i64)> {
     for movement in model.history.rows.iter().rev() {
         match corners.last() {
             Some((_, before)) => corners.push((movement.at_ms, *before)),
-            // before the first posting that is loaded
-            None => {
+            // before the first posting that is loaded; before the very first there was nothing
+            None if model.history.cursor.is_some() => {
                 let before = movement.balance_after.saturating_sub(movement.minor_units);
                 corners.push((movement.at_ms, before));
             }
+            None => {}
         }
         corners.push((movement.at_ms, movement.balance_after));
     }

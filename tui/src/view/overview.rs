@@ -93,7 +93,10 @@ impl Columns {
     }
 
     fn row(&self, [account, number, available, held, posted, incoming]: [&str; 6]) -> String {
-        let start = left(account, self.name) + &left(number, self.number) + &right(available, self.money);
+        let start = left(account, self.name.saturating_sub(1))
+            + " "
+            + &left(number, self.number)
+            + &right(available, self.money);
         let held = if self.held { right(held, self.money) } else { String::new() };
         let posted = if self.posted { right(posted, self.money) } else { String::new() };
         start + &held + &posted + &right(incoming, self.money)
