@@ -1,8 +1,10 @@
 //! The full-screen client, Elm-shaped: [`model`] is all that it knows, [`update`] the one function that
 //! changes it and says what to do, [`view`] the one that draws it. [`run`] carries out what [`update`] wants
 //! and draws when something changed. What must never: I/O or an await in model, update or view; a key that is
-//! not in [`commands`], from which bottom bar and help are drawn too.
+//! not in [`commands`], from which bottom bar and help are drawn too. [`cli`] is the command line around it,
+//! [`wizard`] the screens that make the first settings.
 
+pub mod cli;
 pub mod commands;
 pub mod format;
 pub mod forms;
@@ -12,5 +14,6 @@ pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
+pub mod wizard;
 
 pub use run::{DemoControls, run};
