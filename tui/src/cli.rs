@@ -34,11 +34,11 @@ const CODES: &str = "Exit codes:
 
 /// Bank from a terminal, also while the network is away.
 #[derive(Parser, Debug)]
-#[command(name = "strife", version, after_help = CODES, args_conflicts_with_subcommands = false)]
-pub struct Arguments {
+#[command(name = "strife", version, after_help = CODES)]
+struct Arguments {
     /// The client's settings; by default client.toml in your configuration directory.
     #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -80,11 +80,21 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Does what the arguments ask for.
-///
-/// # Errors
-/// Why it could not be done, for a person to read.
-pub fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+/// The program: reads its arguments, does what they ask for, and says in words why it could not.
+pub fn main() -> ExitCode {
+    strife_client::install_provider();
+    let arguments = Arguments::parse();
+    let opens = arguments.command.is_none();
+    run(arguments).unwrap_or_else(|error| {
+        eprintln!("strife: {error:#}");
+        if opens {
+            eprintln!("strife: `strife doctor` looks at everything and says how to mend it");
+        }
+        ExitCode::from(FAILED)
+    })
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = || settings_file(arguments.config.as_deref());
     Ok(match arguments.command {
         None => return open(&config()?),
