@@ -1,13 +1,15 @@
 //! The network's certificates and keys: authority, issue, TLS configurations, roster, sealing.
 //!
 //! What lives here: who a certificate says its holder is ([`identity`]); making a network and its members
-//! ([`authority`]); TLS for each role ([`tls`]), and connecting with it ([`connect`]); the banks' public keys that everybody pins ([`roster`]) and
+//! ([`authority`]); TLS for each role ([`tls`]), and connecting with it ([`connect`]); looking at certificates for a
+//! person ([`inspect`]); the banks' public keys that everybody pins ([`roster`]) and
 //! their private halves ([`keys`]); log-ins that only a bank can read ([`sealing`]). What must never: a
 //! decision about what an identity may do (that is the policy of each daemon).
 
 pub mod authority;
 pub mod connect;
 pub mod identity;
+pub mod inspect;
 pub mod keys;
 pub mod pem;
 pub mod roster;

@@ -30,7 +30,7 @@ pub struct Material<'a> {
 }
 
 impl Material<'_> {
-    fn roots(&self) -> Result<RootCertStore, CertsError> {
+    pub(crate) fn roots(&self) -> Result<RootCertStore, CertsError> {
         let mut roots = RootCertStore::empty();
         for certificate in pem::read_certificates(self.authority)? {
             roots.add(certificate)?;
@@ -81,7 +81,7 @@ impl Material<'_> {
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 

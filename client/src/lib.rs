@@ -3,15 +3,18 @@
 //! Every transfer, online or not, is first written to the [`outbox`], then sent by the [`worker`]: one code
 //! path. [`api`] speaks to a gateway and believes no statement that it has not verified; [`device`] keeps the
 //! device key, [`credentials`] a session for somebody who wants to stay signed in; [`life`] reads what a bank
-//! tells of one transfer; [`payees`] remembers whom one has paid; [`view`] is what a screen shows. What must
+//! tells of one transfer; [`payees`] remembers whom one has paid; [`doctor`] says what is wrong here and how to
+//! mend it; [`setup`] makes the first settings; [`view`] is what a screen shows. What must
 //! never: a screen, a password kept.
 
 pub mod api;
 pub mod credentials;
 pub mod device;
+pub mod doctor;
 pub mod life;
 pub mod outbox;
 pub mod payees;
+pub mod setup;
 pub mod sync;
 pub mod view;
 pub mod worker;

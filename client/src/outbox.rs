@@ -5,6 +5,8 @@
 //! orders, flushed before anybody is answered; where the two differ at opening, the higher revision is right.
 //! What cannot be read is moved aside and named on the screen, never deleted.
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -18,6 +20,8 @@ use strife_faults::kill::{self, When};
 use strife_proto::commit::{Code, TransferId};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::{Refusal, v1};
+
+pub use look::{Look, look};
 
 /// Orders kept at the most, ended ones included; past that a new one is refused with words.
 pub const ORDERS_MAX: usize = 10_000;
@@ -131,7 +135,7 @@ pub enum OutboxError {
         source: std::io::Error,
     },
     /// Another client has it.
-    #[error("the outbox in {} is in use by another client", .0.display())]
+    #[error("another Strife client is open on {}; close it first, or use another data_dir", .0.display())]
     InUse(PathBuf),
     /// A write failed half-way and could not be undone: it is not known whether the last change is kept.
     #[error("the outbox's journal is damaged; start the client again to see what is queued")]
@@ -200,15 +204,19 @@ struct Read {
 
 impl Read {
     fn take(&mut self, text: &[u8]) {
-        let line = serde_json::from_slice::<Line>(text).ok();
-        match line.and_then(|line| Some((line.id.parse::<TransferId>().ok()?, line))) {
-            Some((id, line)) => {
-                let newer = self.lines.get(&id).is_none_or(|known| line.revision >= known.revision);
-                if newer {
-                    self.lines.insert(id, line);
-                }
-            }
-            None => self.unreadable += 1,
+        match serde_json::from_slice::<Line>(text) {
+            Ok(line) => self.keep_newer(line),
+            Err(_) => self.unreadable += 1,
+        }
+    }
+
+    fn keep_newer(&mut self, line: Line) {
+        let Ok(id) = line.id.parse::<TransferId>() else {
+            self.unreadable += 1;
+            return;
+        };
+        if self.lines.get(&id).is_none_or(|known| line.revision >= known.revision) {
+            self.lines.insert(id, line);
         }
     }
 }
@@ -408,7 +416,7 @@ mod tests {
     use super::*;
     use strife_proto::domain::{Currency, Money, Order};
 
-    fn stored(id: u8) -> (TransferId, Stored) {
+    pub(super) fn stored(id: u8) -> (TransferId, Stored) {
         let id = TransferId([id; 16]);
         let order = Order {
             network: "demo".into(),

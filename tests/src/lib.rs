@@ -17,4 +17,5 @@ pub mod raw;
 pub mod record;
 pub mod sim;
 pub mod small;
+pub mod terminal;
 pub mod trace;

@@ -3,106 +3,25 @@
 
 #![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 use strife_certs::identity::Identity;
 use strife_config::{BankSettings, Settings};
 use strife_proto::commit::BankName;
 use strife_proto::v1;
+use strife_tests::terminal::Terminal;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
-
-/// The program in a pseudo-terminal.
-struct Terminal {
-    screen: Arc<Mutex<vt100::Parser>>,
-    writer: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    _master: Box<dyn MasterPty + Send>,
-}
-
-impl Terminal {
-    fn open(data_dir: &Path, columns: u16, rows: u16) -> Self {
-        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let mut command = CommandBuilder::new(PROGRAM);
-        command.args(["--data-dir", &data_dir.display().to_string()]);
-        command.env("TERM", "xterm-256color");
-        command.env("TZ", "UTC");
-        let child = pair.slave.spawn_command(command).unwrap();
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(
-            rows.try_into().unwrap(),
-            columns.try_into().unwrap(),
-            0,
-        )));
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let parser = screen.clone();
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count) = reader.read(&mut bytes) {
-                if count == 0 {
-                    return;
-                }
-                parser.lock().unwrap().process(&bytes[..count]);
-            }
-        });
-        let writer = pair.master.take_writer().unwrap();
-        Self { screen, writer, child, _master: pair.master }
-    }
-
-    fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
-    }
-
-    fn keys(&mut self, keys: &str) {
-        self.writer.write_all(keys.as_bytes()).unwrap();
-        self.writer.flush().unwrap();
-    }
-
-    /// Waits until the screen satisfies a condition.
-    fn wait(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + Duration::from_secs(40);
-        loop {
-            let text = self.text();
-            if condition(&text) {
-                return text;
-            }
-            assert!(Instant::now() < deadline, "{what} never came:\n{text}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn wait_for(&self, needle: &str) -> String {
-        self.wait(needle, |text| text.contains(needle))
-    }
-
-    fn wait_gone(&self, needle: &str) -> String {
-        self.wait(&format!("the end of {needle}"), |text| !text.contains(needle))
-    }
-
-    fn wait_end(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while self.child.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the program does not end:\n{}", self.text());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 const ENTER: &str = "\r";
 const RIGHT: &str = "\x1b[C";
 const ESCAPE: &str = "\x1b";
 const F9: &str = "\x1b[20~";
+
+fn open(data_dir: &Path, columns: u16, rows: u16) -> Terminal {
+    Terminal::open(PROGRAM, &["--data-dir", &data_dir.display().to_string()], &[], columns, rows)
+}
 
 /// A person's first euro account at a bank, from the bank's own operators' door.
 async fn balance(data_dir: &Path, bank: &str, owner: &str) -> i64 {
@@ -158,7 +77,7 @@ async fn a_person_pays_kills_the_gateway_pays_again_and_watches_it_go_through() 
     strife_client::install_provider();
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path();
-    let mut terminal = Terminal::open(data_dir, 140, 40);
+    let mut terminal = open(data_dir, 140, 40);
     terminal.wait_for("Sign in as user1");
     terminal.wait_for("Bank2");
     terminal.wait_for("online");

@@ -1,8 +1,10 @@
 //! The full-screen client, Elm-shaped: [`model`] is all that it knows, [`update`] the one function that
 //! changes it and says what to do, [`view`] the one that draws it. [`effects`] carries out what [`update`] wants,
-//! [`run`] brings all together and draws when something changed. What must never: I/O or an await in model, update
-//! or view; a key that is not in [`commands`], from which bottom bar, help and palette are drawn too.
+//! [`run`] brings all together and draws when something changed; [`cli`] is the command line around it, [`wizard`]
+//! the screens that make the first settings. What must never: I/O or an await in model, update or view; a key that
+//! is not in [`commands`], from which bottom bar, help and palette are drawn too.
 
+pub mod cli;
 pub mod commands;
 pub mod demo;
 pub mod effects;
@@ -20,6 +22,7 @@ pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
+pub mod wizard;
 
 pub use demo::DemoControls;
 pub use run::run;

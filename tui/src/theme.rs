@@ -145,6 +145,11 @@ impl Theme {
         }
     }
 
+    /// What stands before there are settings.
+    pub fn of_environment() -> Self {
+        Self::named(ThemeName::Auto, Environment::of_process())
+    }
+
     /// With colours of the person's own; a theme without colours stays without.
     ///
     /// # Errors
