@@ -3,31 +3,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use strife_client::{ClientSettings, Settings};
-use strife_daemon::lifecycle::stop_asked;
-use strife_tui::DemoControls;
+use strife_tui::{Control, DemoControls, ProcessState};
 
+use crate::control::{self, Remote};
+use crate::layout::client_config;
 use crate::network::DemoNetwork;
 use crate::processes::Processes;
 use crate::seed::is_seeded;
+use crate::stop;
 
 struct Controls(Arc<Processes>);
 
 impl DemoControls for Controls {
-    fn processes(&self) -> Vec<(String, bool)> {
-        let state = |name: String| {
-            let running = self.0.pid(&name).is_some();
-            (name, running)
-        };
-        self.0.names().into_iter().map(state).collect()
+    fn processes(&self) -> Vec<(String, ProcessState)> {
+        self.0.states()
     }
 
-    fn kill(&self, name: &str) -> Result<(), String> {
-        self.0.kill(name).map_err(|error| format!("{error:#}"))
-    }
-
-    fn start(&self, name: &str) -> Result<(), String> {
-        self.0.start(name).map_err(|error| format!("{error:#}"))
+    fn control(&self, name: &str, what: Control) -> Result<(), String> {
+        self.0.control(name, what).map_err(|error| format!("{error:#}"))
     }
 }
 
@@ -45,7 +40,7 @@ pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Resul
     let network = runtime.block_on(async {
         tokio::select! {
             network = DemoNetwork::start(dir, port_base, gateways) => network.map(Some),
-            stop = stop_asked() => stop.map(|()| None).map_err(Into::into),
+            stop = stop::asked() => stop.map(|()| None).map_err(Into::into),
         }
     })?;
     let Some(network) = network else { return Ok(()) };
@@ -55,4 +50,15 @@ pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Resul
     eprintln!("Stopping the network …");
     network.processes.stop_all();
     result
+}
+
+/// Opens the client on a demo that runs in another process; leaving it leaves the demo running.
+///
+/// # Errors
+/// No demo runs there; whatever keeps the client from starting.
+pub fn join(dir: &Path) -> anyhow::Result<()> {
+    let dir = dir.canonicalize().with_context(|| format!("there is no demo in {}", dir.display()))?;
+    control::processes(&dir)?;
+    let settings = ClientSettings::load(&client_config(&dir))?;
+    strife_tui::run(settings, Some(Arc::new(Remote { dir })))
 }

@@ -12,7 +12,6 @@ pub mod load;
 pub mod network;
 pub mod outside;
 pub mod people;
-pub mod proxy;
 pub mod raw;
 pub mod record;
 pub mod sim;

@@ -4,6 +4,7 @@
 //! not in [`commands`], from which bottom bar and help are drawn too.
 
 pub mod commands;
+pub mod demo;
 pub mod format;
 pub mod forms;
 pub mod model;
@@ -13,4 +14,5 @@ pub mod theme;
 pub mod update;
 pub mod view;
 
-pub use run::{DemoControls, run};
+pub use demo::{Control, DemoControls, ProcessState};
+pub use run::run;

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use strife_client::view::{NoticeKind, OrderView, View};
 use strife_client::{Movement, Payment, TransferId};
 
+use crate::demo::ProcessState;
 use crate::forms::{LoginForm, TransferForm};
 use crate::theme::Theme;
 
@@ -84,11 +85,11 @@ pub struct Toast {
     pub until: Option<Instant>,
 }
 
-/// The demo's processes, and whether each runs.
+/// The demo's processes, and what each does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demo {
     /// By name.
-    pub processes: Vec<(String, bool)>,
+    pub processes: Vec<(String, ProcessState)>,
 }
 
 /// All that the screen knows.

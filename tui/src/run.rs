@@ -10,6 +10,7 @@ use strife_client::{Client, ClientSettings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::demo::{Control, DemoControls};
 use crate::model::{Demo, Model};
 use crate::terminal::Screen;
 use crate::theme::Theme;
@@ -22,22 +23,6 @@ const PAGE_SIZE: u32 = 50;
 const COUNTDOWN_MS: u64 = 250;
 /// Shortest time between two drawings, in milliseconds.
 const FRAME_MS: u64 = 16;
-
-/// What the demo lets its screen do with its processes.
-pub trait DemoControls: Send + Sync {
-    /// Names, and whether each runs.
-    fn processes(&self) -> Vec<(String, bool)>;
-    /// Kills one.
-    ///
-    /// # Errors
-    /// Why not, for a person.
-    fn kill(&self, name: &str) -> Result<(), String>;
-    /// Starts one.
-    ///
-    /// # Errors
-    /// Why not, for a person.
-    fn start(&self, name: &str) -> Result<(), String>;
-}
 
 /// Opens the screen and runs until the person leaves or a signal ends it.
 ///
@@ -174,9 +159,8 @@ async fn toggle(
 ) -> Option<Msg> {
     let demo = demo?;
     let done = tokio::task::spawn_blocking(move || {
-        let result = if running { demo.kill(&name) } else { demo.start(&name) };
-        let what = if running { "is killed" } else { "is started" };
-        (result.map(|()| format!("{name} {what}.")), demo.processes())
+        let what = if running { Control::Kill } else { Control::Start };
+        (demo.control(&name, what).map(|()| format!("{name} {}.", what.done())), demo.processes())
     });
     let (result, processes) = done.await.ok()?;
     // the screen may be gone by now

@@ -516,7 +516,8 @@ fn act_on_overlay(model: &mut Model, action: Action) -> Vec<Effect> {
         (Some(Overlay::Demo(at)), Action::Up) => *at = at.saturating_sub(1),
         (Some(Overlay::Demo(at)), Action::Down) => *at = (*at + 1).min(processes.len().saturating_sub(1)),
         (Some(Overlay::Demo(at)), Action::DemoToggle) => {
-            if let Some((name, running)) = processes.get(*at).cloned() {
+            if let Some((name, state)) = processes.get(*at).cloned() {
+                let running = state.is_up();
                 return vec![Effect::DemoToggle { name, running }];
             }
         }

@@ -14,6 +14,7 @@ use strife_client::view::{
     AccountView, Connection, Credit, Notice, NoticeKind, OrderState, OrderView, Profile, View,
 };
 use strife_client::{BankName, Currency, Money, Movement, TransferId};
+use strife_tui::demo::ProcessState;
 use strife_tui::model::{Demo, Focus, Model, Overlay, Screen};
 use strife_tui::theme::Theme;
 use strife_tui::update::{Effect, Msg, update};
@@ -98,7 +99,9 @@ fn model(screen: Screen) -> Model {
     let mut model =
         Model::new(view(), Some("A rehearsal.".into()), Theme::colour(), TimeZone::UTC, Instant::now());
     model.screen = screen;
-    model.demo = Some(Demo { processes: vec![("gateway1".into(), true), ("Bank1".into(), false)] });
+    model.demo = Some(Demo {
+        processes: vec![("gateway1".into(), ProcessState::Runs), ("Bank1".into(), ProcessState::Killed)],
+    });
     model.history.account = "100000000190".into();
     model.history.rows = (0..60).map(movement).collect();
     model

@@ -11,8 +11,7 @@ use strife_tests::chaos::{Counts, run};
 const ROUND_SECONDS: u64 = 30;
 
 /// The first arguments with which this program is the demo.
-const DEMO: [&str; 5] =
-    ["--headless", "kill", "start", strife_demo::BANK_ARGUMENT, strife_demo::GATEWAY_ARGUMENT];
+const DEMO: [&str; 4] = ["--headless", "control", strife_demo::BANK_ARGUMENT, strife_demo::GATEWAY_ARGUMENT];
 
 /// Kills, stands still and cuts off daemons under load, and judges what comes of it.
 #[derive(Debug, Parser)]

@@ -229,18 +229,19 @@ fn draw_demo(model: &Model, chosen: usize, frame: &mut Frame<'_>, body: Rect) {
         Line::from(Span::styled(" and watch the queue.", theme.dim)),
         Line::raw(""),
     ];
-    for (place, (name, running)) in processes.iter().enumerate() {
+    for (place, (name, state)) in processes.iter().enumerate() {
         let here = place == chosen;
-        let state = if *running { "● runs" } else { "○ is killed" };
-        let what = if *running { "Enter kills it" } else { "Enter starts it" };
+        let running = state.is_up();
+        let state = format!("{} {}", if running { "●" } else { "○" }, state.words());
+        let what = if running { "Enter kills it" } else { "Enter starts it" };
         let text = format!(
             "{} {}{}{}",
             if here { "▸" } else { " " },
             left(name, 12),
-            left(state, 14),
+            left(&state, 14),
             if here { what } else { "" }
         );
-        let style = match (here, *running) {
+        let style = match (here, running) {
             (true, _) => theme.chosen,
             (false, true) => theme.good,
             (false, false) => theme.bad,
