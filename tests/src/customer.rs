@@ -64,23 +64,37 @@ impl Customer {
 
     /// Pays; the order is on the disk when this returns.
     pub fn pay(&self, payee: &str, amount: &str, memo: &str) {
+        self.fill_in(payee, amount, memo);
+        self.terminal.press_shown("review");
+        self.confirm();
+        self.close_receipt();
+    }
+
+    /// Fills a transfer in, up to its last field.
+    pub fn fill_in(&self, payee: &str, amount: &str, memo: &str) {
         let terminal = &self.terminal;
         terminal.press_shown("pay");
         terminal.key_for("review");
-        terminal.type_text(payee);
-        terminal.wait_for(payee);
-        terminal.press_shown("next");
-        terminal.type_text(amount);
-        terminal.wait_for(amount);
-        terminal.press_shown("next");
-        terminal.type_text(memo);
-        terminal.wait_for(memo);
-        terminal.press_shown("review");
-        // nothing is sent by pressing Enter twice
-        terminal.press_shown("mark Send");
-        terminal.press_shown("choose");
-        terminal.press_shown("close");
-        terminal.key_for("pay");
+        for (place, text) in [payee, amount, memo].into_iter().enumerate() {
+            if place > 0 {
+                terminal.press_shown("next");
+            }
+            terminal.type_text(text);
+            terminal.wait_for(text);
+        }
+    }
+
+    /// Sends what the confirmation shows. It stands on Cancel: pressing Enter twice sends nothing.
+    pub fn confirm(&self) {
+        self.terminal.press_shown("mark Send");
+        self.terminal.press_shown("choose");
+        self.terminal.key_for("close");
+    }
+
+    /// Puts away what is shown of an order that was sent.
+    pub fn close_receipt(&self) {
+        self.terminal.press_shown("close");
+        self.terminal.key_for("pay");
     }
 
     /// Goes offline by hand.

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use strife_client::api::Trust;
 use strife_client::{Api, ClientSettings, Settings};
 use strife_demo::network::Description;
+use strife_demo::{BANK_ARGUMENT, GATEWAY_ARGUMENT};
 use strife_proto::commit::BankName;
 use strife_proto::v1::bank_admin_client::BankAdminClient;
 use strife_seams::Seams;
@@ -163,6 +164,14 @@ impl Drop for TestNetwork {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The first arguments with which a program of this package is the demo.
+const DEMO: [&str; 5] = ["--headless", "control", "client", BANK_ARGUMENT, GATEWAY_ARGUMENT];
+
+/// Whether this program was started as the demo, by itself.
+pub fn is_demo_call() -> bool {
+    std::env::args().nth(1).is_some_and(|first| DEMO.contains(&first.as_str()))
 }
 
 /// Sends a signal to a process that this test started.

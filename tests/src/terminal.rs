@@ -242,10 +242,34 @@ impl Terminal {
 
     /// The key that the bottom bar shows for a label, as soon as it does.
     pub fn key_for(&self, label: &str) -> Key {
-        self.wait_until(&format!("a key for {label:?} in the bottom bar"), |seen| {
+        self.key_for_one_of(&[label])
+    }
+
+    /// The key that it shows for one of several labels.
+    pub fn key_for_one_of(&self, labels: &[&str]) -> Key {
+        self.wait_until(&format!("a key for {labels:?} in the bottom bar"), |seen| {
             let shown = bar_of(seen.parser.screen());
-            shown.into_iter().find(|shown| shown.label == label).map(|shown| shown.key)
+            shown.into_iter().find(|shown| labels.contains(&shown.label.as_str())).map(|shown| shown.key)
         })
+    }
+
+    /// The screen once it has stayed the same for so long. For pictures; a test waits for what it wants to see.
+    pub fn quiet(&self, quiet: Duration) -> Screen {
+        let deadline = Instant::now() + PATIENCE;
+        let mut last = (self.screen(), Instant::now());
+        let mut seen = self.seen();
+        loop {
+            let now = seen.parser.screen();
+            if now.contents_formatted() != last.0.contents_formatted() {
+                last = (now.clone(), Instant::now());
+            }
+            let left = quiet.saturating_sub(last.1.elapsed());
+            // a screen that counts down is never quiet
+            if left.is_zero() || Instant::now() > deadline {
+                return last.0;
+            }
+            seen = self.seen.1.wait_timeout(seen, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// Presses the key that the bottom bar shows for a label.
