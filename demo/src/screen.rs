@@ -1,5 +1,6 @@
 //! The demo with the client's screen.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,15 +27,20 @@ impl DemoControls for Controls {
     }
 }
 
+/// Says something to the person; a terminal that is gone must not keep the network from being stopped.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Starts a network, opens the client on it, and stops all that it started when the person leaves.
 ///
 /// # Errors
 /// Whatever keeps it from starting, for a person to read.
 pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Result<()> {
     let first = !is_seeded(dir);
-    eprintln!("Starting two banks and a gateway in {} …", dir.display());
+    say(&format!("Starting two banks and a gateway in {} …", dir.display()));
     if first {
-        eprintln!("(the first time: certificates, sample people, some history)");
+        say("(the first time: certificates, sample people, some history)");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let network = runtime.block_on(async {
@@ -47,7 +53,7 @@ pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Resul
     drop(runtime);
     let settings = ClientSettings::load(&network.layout.client_config())?;
     let result = strife_tui::run(settings, Some(Arc::new(Controls(network.processes.clone()))));
-    eprintln!("Stopping the network …");
+    say("Stopping the network …");
     network.processes.stop_all();
     result
 }

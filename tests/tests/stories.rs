@@ -183,6 +183,39 @@ async fn a_killed_client_still_has_what_it_queued_and_what_it_was_sending_and_ea
     network.end().await;
 }
 
+#[tokio::test]
+async fn a_client_in_another_terminal_has_the_demos_menu_too() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let customer = Customer::at(&network);
+    customer.sign_in("user1");
+    customer.control("gateway1", "kill / start", &ProcessState::Killed);
+    assert_eq!(network.state("gateway1"), ProcessState::Killed);
+    customer.terminal.wait_for("reconnecting");
+    customer.control("gateway1", "kill / start", &ProcessState::Runs);
+    customer.terminal.wait_for("● live");
+    // leaving it leaves the demo running
+    drop(customer);
+    assert_eq!(network.state("gateway1"), ProcessState::Runs);
+    network.end().await;
+}
+
+#[test]
+fn a_closed_terminal_ends_the_whole_demo_with_a_process_that_stands_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path();
+    let mut customer = Customer::with_demo(Path::new(PROGRAM), data_dir);
+    customer.terminal.key_for("sign in");
+    let processes = strife_demo::control::processes(data_dir).unwrap();
+    assert_eq!(processes.len(), 3);
+    strife_demo::control::control(data_dir, "Bank2", Control::Freeze).unwrap();
+    customer.terminal.signal(rustix::process::Signal::HUP);
+    customer.terminal.wait_end();
+    for process in processes {
+        let path = format!("/proc/{}", process.pid.unwrap());
+        assert!(!Path::new(&path).exists(), "{} is still there", process.name);
+    }
+}
+
 /// The terminal is left as it was found, whichever way the client is left.
 #[tokio::test]
 async fn the_terminal_is_given_back_on_every_way_out() {
