@@ -3,11 +3,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use strife_daemon::lifecycle::stop_asked;
-
 use crate::network::DemoNetwork;
+use crate::stop;
 
-/// Runs a network until SIGTERM or SIGINT, and stops all that it started.
+/// Runs a network until SIGTERM, SIGINT or SIGHUP, and stops all that it started.
 ///
 /// # Errors
 /// Whatever keeps it from starting, for a person to read.
@@ -16,14 +15,14 @@ pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Resul
     runtime.block_on(async {
         let network = tokio::select! {
             network = DemoNetwork::start(dir, port_base, gateways) => network?,
-            stop = stop_asked() => return Ok(stop?),
+            stop = stop::asked() => return Ok(stop?),
         };
         let line = serde_json::to_string(&network.describe()?)?;
         let mut output = std::io::stdout().lock();
         writeln!(output, "{line}")?;
         output.flush()?;
         drop(output);
-        stop_asked().await?;
+        stop::asked().await?;
         network.processes.stop_all();
         Ok(())
     })

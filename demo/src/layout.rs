@@ -11,6 +11,8 @@ use strife_certs::identity::Identity;
 use strife_certs::pem;
 use strife_proto::commit::BankName;
 
+use crate::reset;
+
 /// The network's name.
 pub const NETWORK: &str = "demo";
 /// The banks.
@@ -23,13 +25,24 @@ pub const CLIENT: &str = "demo";
 /// Ports are tried from here on: below the range that systems give to outgoing connections.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// Where one daemon is reached.
+/// Where everything is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ports {
     /// Of each gateway.
-    pub gateways: Vec<u16>,
+    pub gateways: Vec<GatewayPorts>,
     /// Of each bank: for gateways, for operators.
     pub banks: Vec<(u16, u16)>,
+}
+
+/// The ports of one gateway, and of the wires at both sides of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayPorts {
+    /// The wire that clients reach it over.
+    pub front: u16,
+    /// Its own, behind that wire.
+    pub own: u16,
+    /// The wires over which it reaches each bank.
+    pub wires: Vec<u16>,
 }
 
 /// The demo's folder.
@@ -53,37 +66,21 @@ pub fn usual_dir() -> anyhow::Result<PathBuf> {
     Ok(dirs.data_dir().join("demo"))
 }
 
-fn lock(dir: &Path) -> anyhow::Result<File> {
-    pem::make_private_dir(dir)?;
+/// The client's settings file in a demo's folder.
+pub fn client_config(dir: &Path) -> PathBuf {
+    dir.join("client/client.toml")
+}
+
+/// Holds a demo's folder for as long as the file is open.
+///
+/// # Errors
+/// A demo is running there.
+pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
     let lock = File::create(dir.join("demo.lock"))?;
     if lock.try_lock().is_err() {
         bail!("a demo is running in {}; name another folder with --data-dir", dir.display());
     }
     Ok(lock)
-}
-
-/// Throws a demo's network away. Guarded: nothing runs in it, it is a demo's, and the person said yes.
-///
-/// # Errors
-/// Any of these is not so.
-pub fn reset(dir: &Path, yes: bool) -> anyhow::Result<()> {
-    if !dir.join("network/trust.json").exists() {
-        bail!("there is no demo in {}", dir.display());
-    }
-    let _lock = lock(dir)?;
-    if !yes {
-        bail!("this throws away the network in {} with everything in it; say --yes", dir.display());
-    }
-    for name in ["network", "banks", "gateways", "client", "seeded", "logs"] {
-        let path = dir.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        match removed {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    println!("the network in {} is gone; the next start makes a new one", dir.display());
-    Ok(())
 }
 
 impl Layout {
@@ -92,8 +89,11 @@ impl Layout {
     /// # Errors
     /// A file that cannot be made, a demo that runs there already, no free ports.
     pub fn prepare(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Result<Self> {
-        let lock = lock(dir)?;
+        pem::make_private_dir(dir)?;
         let dir = dir.canonicalize()?;
+        reset::claim(&dir)?;
+        let lock = lock(&dir)?;
+        reset::finish(&dir)?;
         let network = make_network(&dir.join("network"), gateways)?;
         let ports = choose_ports(port_base, gateways)?;
         let layout = Self { dir, network, ports, _lock: lock };
@@ -113,7 +113,7 @@ impl Layout {
 
     /// The client's settings file.
     pub fn client_config(&self) -> PathBuf {
-        self.dir.join("client/client.toml")
+        client_config(&self.dir)
     }
 
     /// Where all logs are.
@@ -121,9 +121,19 @@ impl Layout {
         self.dir.join("logs")
     }
 
-    /// A gateway's address; the first is number 1.
+    /// A gateway's address as clients reach it; the first is number 1.
     pub fn gateway_address(&self, number: usize) -> String {
-        local(self.ports.gateways[number - 1])
+        local(self.ports.gateways[number - 1].front)
+    }
+
+    /// A gateway's own address, behind the wire that its clients use; the first is number 1.
+    pub fn gateway_own_address(&self, number: usize) -> String {
+        local(self.ports.gateways[number - 1].own)
+    }
+
+    /// The address of the wire over which a gateway reaches a bank.
+    pub fn wire_address(&self, number: usize, bank: usize) -> String {
+        local(self.ports.gateways[number - 1].wires[bank])
     }
 
     /// A bank's address for gateways and for operators.
@@ -147,10 +157,8 @@ impl Layout {
     }
 
     fn write_settings(&self) -> anyhow::Result<()> {
-        let mut banks = String::from("[banks]\n");
         for (index, name) in BANKS.iter().enumerate() {
             let (listen, admin) = self.bank_addresses(index);
-            banks.push_str(&format!("{name} = {listen:?}\n"));
             let identity = Identity::Bank(BankName::new(name)?);
             let keys = self.network.files_of(&identity).dir;
             let config = format!(
@@ -164,16 +172,19 @@ impl Layout {
         }
         let mut gateways = Vec::new();
         for number in 1..=self.ports.gateways.len() {
-            let listen = self.gateway_address(number);
+            let listen = self.gateway_own_address(number);
             let name = gateway_name(number);
+            let wire =
+                |(bank, name): (usize, &&str)| format!("{name} = {:?}\n", self.wire_address(number, bank));
+            let banks: String = BANKS.iter().enumerate().map(wire).collect();
             let config = format!(
-                "listen = {listen:?}\n{}{}{banks}[logs]\ndir = {:?}\nbodies = true\n",
+                "listen = {listen:?}\n{}{}[banks]\n{banks}[logs]\ndir = {:?}\nbodies = true\n",
                 self.tls(&Identity::Gateway(name.clone())),
                 self.trust(),
                 self.logs().join(&name)
             );
             write(&self.gateway_config(number), &config)?;
-            gateways.push(listen);
+            gateways.push(self.gateway_address(number));
         }
         let demo =
             "A rehearsal with play money. Sign in as user1 … user5 with pass1 … pass5, at Bank1 or Bank2.";
@@ -242,7 +253,7 @@ fn is_fresh(certificate: &Path) -> bool {
 }
 
 fn choose_ports(base: Option<u16>, gateways: usize) -> anyhow::Result<Ports> {
-    let count = gateways + 2 * BANKS.len();
+    let count = gateways * (2 + BANKS.len()) + 2 * BANKS.len();
     let ports: Vec<u16> = match base {
         Some(base) => (base..).take(count).collect(),
         None => free_ports(count)?,
@@ -250,9 +261,17 @@ fn choose_ports(base: Option<u16>, gateways: usize) -> anyhow::Result<Ports> {
     if ports.len() < count {
         bail!("--port-base leaves no room for {count} ports");
     }
-    let (gateways, banks) = ports.split_at(gateways);
+    // what people use comes first: it stays where it is when more wires are laid
+    let (fronts, rest) = ports.split_at(gateways);
+    let (banks, behind) = rest.split_at(2 * BANKS.len());
     let banks = banks.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-    Ok(Ports { gateways: gateways.to_vec(), banks })
+    let gateway = |(front, behind): (&u16, &[u16])| GatewayPorts {
+        front: *front,
+        own: behind[0],
+        wires: behind[1..].to_vec(),
+    };
+    let gateways = fronts.iter().zip(behind.chunks_exact(1 + BANKS.len())).map(gateway).collect();
+    Ok(Ports { gateways, banks })
 }
 
 /// Ports that nobody listens on, searched from a random place so that demos side by side seldom meet.

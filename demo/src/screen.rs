@@ -1,36 +1,35 @@
 //! The demo with the client's screen.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use strife_client::{ClientSettings, Settings};
-use strife_daemon::lifecycle::stop_asked;
-use strife_tui::DemoControls;
+use strife_tui::{Control, DemoControls, ProcessState};
 
+use crate::control::{self, Remote};
+use crate::layout::client_config;
 use crate::network::DemoNetwork;
 use crate::processes::Processes;
 use crate::seed::is_seeded;
+use crate::stop;
 
 struct Controls(Arc<Processes>);
 
 impl DemoControls for Controls {
-    fn processes(&self) -> Vec<(String, strife_tui::demo::ProcessState)> {
-        use strife_tui::demo::ProcessState::{Killed, Runs};
-        let state = |name: String| {
-            let running = if self.0.pid(&name).is_some() { Runs } else { Killed };
-            (name, running)
-        };
-        self.0.names().into_iter().map(state).collect()
+    fn processes(&self) -> Vec<(String, ProcessState)> {
+        self.0.states()
     }
 
-    fn control(&self, name: &str, what: strife_tui::demo::Control) -> Result<(), String> {
-        use strife_tui::demo::Control::{Kill, Start};
-        match what {
-            Kill => self.0.kill(name).map_err(|error| format!("{error:#}")),
-            Start => self.0.start(name).map_err(|error| format!("{error:#}")),
-            _ => Err("not yet".into()),
-        }
+    fn control(&self, name: &str, what: Control) -> Result<(), String> {
+        self.0.control(name, what).map_err(|error| format!("{error:#}"))
     }
+}
+
+/// Says something to the person; a terminal that is gone must not keep the network from being stopped.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Starts a network, opens the client on it, and stops all that it started when the person leaves.
@@ -39,22 +38,33 @@ impl DemoControls for Controls {
 /// Whatever keeps it from starting, for a person to read.
 pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Result<()> {
     let first = !is_seeded(dir);
-    eprintln!("Starting two banks and a gateway in {} …", dir.display());
+    say(&format!("Starting two banks and a gateway in {} …", dir.display()));
     if first {
-        eprintln!("(the first time: certificates, sample people, some history)");
+        say("(the first time: certificates, sample people, some history)");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let network = runtime.block_on(async {
         tokio::select! {
             network = DemoNetwork::start(dir, port_base, gateways) => network.map(Some),
-            stop = stop_asked() => stop.map(|()| None).map_err(Into::into),
+            stop = stop::asked() => stop.map(|()| None).map_err(Into::into),
         }
     })?;
     let Some(network) = network else { return Ok(()) };
     drop(runtime);
     let settings = ClientSettings::load(&network.layout.client_config())?;
     let result = strife_tui::run(settings, Some(Arc::new(Controls(network.processes.clone()))));
-    eprintln!("Stopping the network …");
+    say("Stopping the network …");
     network.processes.stop_all();
     result
+}
+
+/// Opens the client on a demo that runs in another process; leaving it leaves the demo running.
+///
+/// # Errors
+/// No demo runs there; whatever keeps the client from starting.
+pub fn join(dir: &Path) -> anyhow::Result<()> {
+    let dir = dir.canonicalize().with_context(|| format!("there is no demo in {}", dir.display()))?;
+    control::processes(&dir)?;
+    let settings = ClientSettings::load(&client_config(&dir))?;
+    strife_tui::run(settings, Some(Arc::new(Remote { dir })))
 }

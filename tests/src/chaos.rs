@@ -18,6 +18,7 @@ use strife_bank::ledger::state::Own;
 use strife_client::api::Trust;
 use strife_client::outbox::Credit;
 use strife_client::{AccountNumber, Api, Seams, Verdict};
+use strife_demo::wire::{Way, Wire};
 use strife_proto::commit::BankName;
 use strife_seams::SystemClock;
 
@@ -28,7 +29,6 @@ use crate::invariants::{Evidence, Journal};
 use crate::load::{self, Workload};
 use crate::network::TestNetwork;
 use crate::people;
-use crate::proxy::{Proxy, Way};
 use crate::record::Recorder;
 use plan::{Fault, Plan, plan};
 
@@ -100,7 +100,7 @@ pub type Verdicts = (Counts, Vec<String>);
 struct World {
     network: TestNetwork,
     daemons: Vec<Daemon>,
-    wires: Vec<Arc<Proxy>>,
+    wires: Vec<Arc<Wire>>,
     wrong: Vec<String>,
 }
 
@@ -150,12 +150,8 @@ impl World {
         for number in 1..=usize::from(GATEWAYS) {
             let mut daemon = Daemon::instead_of(&self.network, &format!("gateway{number}"));
             for bank in BANKS {
-                let address = &self.network.description.banks[bank].address;
-                let wire = Proxy::to(address).await;
-                daemon = daemon.with_settings(|text| {
-                    assert!(text.contains(address));
-                    text.replace(address, &wire.address)
-                });
+                let wire = Wire::to(&self.network.description.banks[bank].address).await.unwrap();
+                daemon = daemon.with_bank_at(bank, &wire.address);
                 self.wires.push(wire);
             }
             for (key, value) in GATEWAY_SETTINGS {
@@ -165,7 +161,7 @@ impl World {
             self.daemons.push(daemon);
         }
         for gateway in &self.network.description.gateways {
-            self.wires.push(Proxy::to(gateway).await);
+            self.wires.push(Wire::to(gateway).await.unwrap());
         }
     }
 
@@ -173,8 +169,7 @@ impl World {
     fn apis(&self) -> Vec<Api> {
         let trust = Trust::load(&self.network.client_settings()).unwrap();
         let wires = &self.wires[self.wires.len() - usize::from(GATEWAYS)..];
-        let api =
-            |wire: &Arc<Proxy>| Api::new(trust.clone(), &wire.address, RPC_MS, Seams::of_this_machine());
+        let api = |wire: &Arc<Wire>| Api::new(trust.clone(), &wire.address, RPC_MS, Seams::of_this_machine());
         wires.iter().map(api).collect()
     }
 

@@ -71,6 +71,19 @@ impl Daemon {
         self
     }
 
+    /// Has a gateway reach a bank at another address than the demo's own wire.
+    pub fn with_bank_at(self, bank: &str, address: &str) -> Self {
+        self.with_settings(|text| {
+            let own = format!("{bank} = ");
+            let line = |line: &str| match line.starts_with(&own) {
+                true => format!("{own}{address:?}\n"),
+                false => format!("{line}\n"),
+            };
+            assert!(text.lines().any(|line| line.starts_with(&own)), "{text}");
+            text.lines().map(line).collect()
+        })
+    }
+
     /// Starts it and does not wait.
     pub fn start(&mut self) {
         let argument = if self.name.starts_with("gateway") { GATEWAY_ARGUMENT } else { BANK_ARGUMENT };

@@ -9,9 +9,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use strife_client::api::Trust;
 use strife_client::{Api, ClientSettings, Settings};
 use strife_demo::network::Description;
+use strife_demo::{BANK_ARGUMENT, GATEWAY_ARGUMENT};
 use strife_proto::commit::BankName;
 use strife_proto::v1::bank_admin_client::BankAdminClient;
 use strife_seams::Seams;
+use strife_tui::{Control, ProcessState};
 use tonic::transport::Channel;
 
 /// A running demo, ended with its test.
@@ -93,37 +95,39 @@ impl TestNetwork {
 
     /// Kills (-9) a process by its name.
     pub fn kill(&self, name: &str) {
-        self.control("kill", name);
+        self.control(Control::Kill, name);
     }
 
     /// Starts a killed process.
     pub fn start_process(&self, name: &str) {
-        self.control("start", name);
+        self.control(Control::Start, name);
     }
 
     /// Starts a process that has ended by itself, as soon as it is gone.
     pub fn start_when_gone(&self, name: &str) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while !self.try_control("start", name) {
+        while !self.try_control(Control::Start, name) {
             assert!(Instant::now() < deadline, "{name} does not end");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    fn try_control(&self, verb: &str, name: &str) -> bool {
+    /// Does to a process what a person does from another terminal.
+    pub fn control(&self, what: Control, name: &str) {
+        assert!(self.try_control(what, name), "{} {name}", what.word());
+    }
+
+    /// The same; tells whether the demo did it.
+    pub fn try_control(&self, what: Control, name: &str) -> bool {
         let mut command = Command::new(&self.program);
-        command.args([verb, name, "--data-dir"]).arg(self.dir.path());
+        command.args(["control", what.word(), name, "--data-dir"]).arg(self.dir.path());
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
 
-    fn control(&self, verb: &str, name: &str) {
-        let status = Command::new(&self.program)
-            .args([verb, name, "--data-dir"])
-            .arg(self.dir.path())
-            .stdout(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success(), "{verb} {name}");
+    /// What a process does, as the demo says it.
+    pub fn state(&self, name: &str) -> ProcessState {
+        let processes = strife_demo::control::processes(self.dir.path()).unwrap();
+        processes.into_iter().find(|process| process.name == name).unwrap().state
     }
 
     /// The client's settings for this network.
@@ -160,6 +164,14 @@ impl Drop for TestNetwork {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// The first arguments with which a program of this package is the demo.
+const DEMO: [&str; 5] = ["--headless", "control", "client", BANK_ARGUMENT, GATEWAY_ARGUMENT];
+
+/// Whether this program was started as the demo, by itself.
+pub fn is_demo_call() -> bool {
+    std::env::args().nth(1).is_some_and(|first| DEMO.contains(&first.as_str()))
 }
 
 /// Sends a signal to a process that this test started.

@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use strife_client::Verdict;
+use strife_proto::v1;
 use strife_tests::books::Books;
 use strife_tests::network::{TestNetwork, signal};
 use strife_tests::people::{Person, verdict};
+use strife_tui::{Control, ProcessState};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
 
@@ -55,6 +57,128 @@ fn two_demos_run_side_by_side_and_a_killed_demo_leaves_no_daemon() {
     assert!(twos.iter().all(|pid| runs(*pid)), "the other demo goes on");
     drop(two);
     assert!(!twos.iter().any(|pid| runs(*pid)), "a stopped demo has stopped everything");
+}
+
+/// The state in which the kernel has a process: `T` stands still.
+fn kernel_state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+#[tokio::test]
+async fn each_process_is_frozen_cut_off_restarted_and_killed_and_says_so() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let api = network.api(0);
+    let payer = Person::sign_in(&api, "Bank1", "user1").await;
+    let payee = "user2@Bank2".parse().unwrap();
+    let pays = async || payer.pay(&api, &payee, 100).await.ok().as_ref().and_then(verdict);
+    let reaches = async |expected: bool| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while (pays().await == Some(Verdict::Posted)) != expected {
+            assert!(Instant::now() < deadline, "a payment goes through: {expected}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    reaches(true).await;
+
+    let bank = network.description.banks["Bank2"].pid;
+    network.control(Control::Freeze, "Bank2");
+    assert_eq!((network.state("Bank2"), kernel_state(bank)), (ProcessState::Frozen, Some('T')));
+    assert!(!network.try_control(Control::Freeze, "Bank2"), "it is frozen already");
+    reaches(false).await;
+    network.control(Control::Thaw, "Bank2");
+    assert_eq!(network.state("Bank2"), ProcessState::Runs);
+    reaches(true).await;
+
+    // a bank that is cut off runs on, is reached by its operator, and by no gateway
+    network.control(Control::CutOff, "Bank2");
+    assert_eq!(network.state("Bank2"), ProcessState::CutOff);
+    reaches(false).await;
+    assert!(network.admin("Bank2").report(v1::ReportRequest {}).await.is_ok());
+    assert_eq!(
+        verdict(&payer.pay(&api, &"user3@Bank1".parse().unwrap(), 100).await.unwrap()),
+        Some(Verdict::Posted)
+    );
+    network.control(Control::Reconnect, "Bank2");
+    reaches(true).await;
+    // and a gateway that is cut off by no client
+    network.control(Control::CutOff, "gateway1");
+    assert!(api.banks().await.is_err());
+    network.control(Control::Freeze, "gateway1");
+    assert_eq!(network.state("gateway1"), ProcessState::FrozenAndCutOff);
+    network.control(Control::Thaw, "gateway1");
+    network.control(Control::Reconnect, "gateway1");
+    reaches(true).await;
+
+    let old = network.description.gateway_pids[0];
+    network.control(Control::Freeze, "gateway1");
+    network.control(Control::Restart, "gateway1");
+    assert_eq!((network.state("gateway1"), runs(old)), (ProcessState::Runs, false));
+    reaches(true).await;
+    network.control(Control::Kill, "gateway1");
+    assert_eq!(network.state("gateway1"), ProcessState::Killed);
+    network.control(Control::Start, "gateway1");
+    reaches(true).await;
+    // one that ends otherwise says so
+    signal(network.description.banks["Bank1"].pid, Signal::TERM);
+    wait("its end is noticed", || matches!(network.state("Bank1"), ProcessState::Ended(_)));
+    assert!(!network.try_control(Control::Kill, "Bank3"), "there is no Bank3");
+    network.control(Control::Restart, "Bank1");
+    reaches(true).await;
+    Books::settled(&network).await.check();
+    network.end().await;
+}
+
+#[test]
+fn frozen_processes_end_with_their_demo_however_it_ends() {
+    for ending in [Signal::TERM, Signal::HUP, Signal::KILL] {
+        let network = TestNetwork::start(PROGRAM, 1);
+        for name in ["Bank1", "gateway1"] {
+            network.control(Control::Freeze, name);
+        }
+        let pids = pids(&network);
+        signal(network.pid(), ending);
+        wait("all daemons end", || !pids.iter().any(|pid| runs(*pid)));
+    }
+}
+
+#[test]
+fn the_socket_is_the_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let network = TestNetwork::start(PROGRAM, 1);
+    let mode = std::fs::metadata(network.dir().join("control.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    let status = Command::new(PROGRAM).args(["status", "--data-dir"]).arg(network.dir()).output().unwrap();
+    let words = String::from_utf8_lossy(&status.stdout).into_owned();
+    for (name, pid) in ["Bank1", "Bank2", "gateway1"].iter().zip(pids(&network)) {
+        assert!(words.contains(&format!("{name} runs (process {pid})")), "{words}");
+    }
+}
+
+#[test]
+fn a_reset_is_guarded_and_returns_to_the_first_state() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let dir = network.dir().to_owned();
+    let reset = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.arg("reset").args(arguments).arg("--data-dir").arg(&dir).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let words = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&words).into_owned())
+    };
+    let (done, words) = reset(&["--yes"]);
+    assert!(!done && words.contains("a demo is running"), "{words}");
+    let before = std::fs::read(dir.join("network/trust.json")).unwrap();
+    let network = network.restart(1, |_| {
+        let (done, words) = reset(&[]);
+        assert!(!done && words.contains("This deletes") && words.contains("say --yes"), "{words}");
+        assert!(dir.join("banks/Bank1/data").is_dir());
+        let (done, words) = reset(&["--yes"]);
+        assert!(done && words.contains("the next start makes a new one"), "{words}");
+        assert!(!dir.join("banks").exists() && !dir.join("network").exists());
+    });
+    assert_ne!(std::fs::read(dir.join("network/trust.json")).unwrap(), before, "a new network");
+    drop(network);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use strife_client::outbox::Outbox;
 use strife_client::{ClientSettings, Settings};
 use strife_tests::network::TestNetwork;
 use strife_tests::outside::{runs, skipped};
-use strife_tests::terminal::Terminal;
+use strife_tests::terminal::{Key, Terminal};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
 const STRIFE: &str = env!("CARGO_BIN_EXE_strife-client-under-test");
@@ -241,10 +241,10 @@ fn a_damaged_outbox_is_said_on_the_screen_and_kept() {
     fs::remove_dir_all(data.join("outbox")).unwrap();
     fs::write(data.join("outbox"), b"not a database").unwrap();
     fs::write(data.join("outbox.journal"), b"{\"id\":\"of a newer program\"}\n").unwrap();
-    let mut terminal = Terminal::open(STRIFE, &["--config", &config.display().to_string()], &PLAIN, 160, 40);
+    let mut terminal = Terminal::open(Path::new(STRIFE), &["--config", &config.display().to_string()], &PLAIN, 160, 40);
     terminal.wait_for("The outbox could not be opened");
-    terminal.keys("\x03");
-    assert_eq!(terminal.wait_end(), 0);
+    terminal.press(Key::named("Ctrl-C").unwrap());
+    assert_eq!(terminal.wait_end().exit_code(), 0);
     let names: Vec<String> = fs::read_dir(&data)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
@@ -276,36 +276,36 @@ fn the_first_start_makes_the_settings_from_what_an_administrator_hands_out_and_l
     let address = network.description.gateways[0].clone();
     let to_summary = |terminal: &mut Terminal| {
         terminal.wait_for("Where is the network?");
-        terminal.keys("nowhere\r");
+        terminal.type_text("nowhere\r");
         terminal.wait_for("an address is host:port");
-        terminal.keys(&"\x7f".repeat(7));
-        terminal.keys(&format!("{address}\r"));
+        (0..7).for_each(|_| terminal.press(Key::named("Backspace").unwrap()));
+        terminal.type_text(&format!("{address}\r"));
         terminal.wait_for("What your bank gave you");
         // pasted, as a terminal pastes
-        terminal.keys(&format!("\x1b[200~{}\x1b[201~\r", handed_out.display()));
+        terminal.type_text(&format!("\x1b[200~{}\x1b[201~\r", handed_out.display()));
         terminal.wait_for("Is it your bank's network?");
         terminal.wait_for(&print[..47]);
-        terminal.keys(&format!("\x1b[200~{}\x1b[201~\r", print.to_lowercase()));
+        terminal.type_text(&format!("\x1b[200~{}\x1b[201~\r", print.to_lowercase()));
         terminal.wait_for("Is this right?");
         terminal.wait_for("is gateway/gateway1, reaches Bank1, Bank2");
     };
 
     // left at the last moment: nothing is written
-    let mut terminal = Terminal::open(STRIFE, &arguments, &PLAIN, 80, 24);
+    let mut terminal = Terminal::open(Path::new(STRIFE), &arguments, &PLAIN, 80, 24);
     to_summary(&mut terminal);
-    terminal.keys("\x03");
-    assert_eq!(terminal.wait_end(), 4);
+    terminal.press(Key::named("Ctrl-C").unwrap());
+    assert_eq!(terminal.wait_end().exit_code(), 4);
     assert!(!dir.path().join("settings").exists());
 
-    let mut terminal = Terminal::open(STRIFE, &arguments, &PLAIN, 80, 24);
+    let mut terminal = Terminal::open(Path::new(STRIFE), &arguments, &PLAIN, 80, 24);
     to_summary(&mut terminal);
-    terminal.keys("\x1b[C\x1b[C\r");
+    terminal.type_text("\x1b[C\x1b[C\r");
     terminal.wait_for("Sign in");
     terminal.wait_for("Bank1");
-    terminal.keys("user1\tpass1\r");
+    terminal.type_text("user1\tpass1\r");
     terminal.wait_for("user1@Bank1");
-    terminal.keys("\x03");
-    assert_eq!(terminal.wait_end(), 0);
+    terminal.press(Key::named("Ctrl-C").unwrap());
+    assert_eq!(terminal.wait_end().exit_code(), 0);
     let settings = ClientSettings::load(&config).unwrap();
     assert_eq!(settings.gateways, [address]);
     let text = fs::read_to_string(&config).unwrap();

@@ -188,7 +188,7 @@ async fn a_person_refunds_from_the_history_with_the_client() {
     let key = Key { bank: BankName::new("Bank2").unwrap(), id: strife_client::TransferId([1; 16]) };
     assert!(matches!(client.life(key).await, Err(Problem::SignedOut)));
     let bank = BankName::new("Bank2").unwrap();
-    client.log_in(bank, "user2", Zeroizing::new("pass2".into())).await.unwrap();
+    client.log_in(bank, "user2", Zeroizing::new("pass2".into()), false).await.unwrap();
     let view = client.wait_for(Duration::from_secs(10), |view| view.live).await.unwrap();
     let account = view.profile.unwrap().accounts[0].number.clone();
     let original = paid(&api, &payer, &format!("{account}@Bank2").parse().unwrap(), 250).await;

@@ -24,5 +24,5 @@ pub mod update;
 pub mod view;
 pub mod wizard;
 
-pub use demo::DemoControls;
+pub use demo::{Control, DemoControls, ProcessState};
 pub use run::run;

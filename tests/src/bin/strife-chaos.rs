@@ -6,13 +6,10 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use strife_tests::chaos::{Counts, run};
+use strife_tests::network::is_demo_call;
 
 /// How long each round has faults, in seconds.
 const ROUND_SECONDS: u64 = 30;
-
-/// The first arguments with which this program is the demo.
-const DEMO: [&str; 5] =
-    ["--headless", "kill", "start", strife_demo::BANK_ARGUMENT, strife_demo::GATEWAY_ARGUMENT];
 
 /// Kills, stands still and cuts off daemons under load, and judges what comes of it.
 #[derive(Debug, Parser)]
@@ -26,7 +23,7 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|first| DEMO.contains(&first.as_str())) {
+    if is_demo_call() {
         return strife_demo::main();
     }
     let arguments = Arguments::parse();

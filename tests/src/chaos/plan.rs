@@ -3,8 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-
-use crate::proxy::Way;
+use strife_demo::wire::Way;
 
 /// Longest time for which a process stands still, in milliseconds.
 const STILL_MS_MAX: u64 = 3_000;

@@ -113,7 +113,10 @@ fn draw_confirm(
         "into the queue, and out when it can".to_owned()
     };
     let button = |text: &str, here: bool| {
-        Span::styled(format!("  {text}  "), if here { theme.chosen } else { theme.text })
+        // a sign too, not a colour alone
+        let (text, style) =
+            if here { (format!("[ {text} ]"), theme.chosen) } else { (format!("  {text}  "), theme.text) };
+        Span::styled(text, style)
     };
     let to = payment.to.to_string();
     let name = model.payees.iter().find(|payee| payee.account == to).map_or("", |payee| &payee.name);
