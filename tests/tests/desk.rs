@@ -241,7 +241,8 @@ fn a_damaged_outbox_is_said_on_the_screen_and_kept() {
     fs::remove_dir_all(data.join("outbox")).unwrap();
     fs::write(data.join("outbox"), b"not a database").unwrap();
     fs::write(data.join("outbox.journal"), b"{\"id\":\"of a newer program\"}\n").unwrap();
-    let mut terminal = Terminal::open(Path::new(STRIFE), &["--config", &config.display().to_string()], &PLAIN, 160, 40);
+    let mut terminal =
+        Terminal::open(Path::new(STRIFE), &["--config", &config.display().to_string()], &PLAIN, 160, 40);
     terminal.wait_for("The outbox could not be opened");
     terminal.press(Key::named("Ctrl-C").unwrap());
     assert_eq!(terminal.wait_end().exit_code(), 0);

@@ -101,6 +101,7 @@ async fn a_kept_session_is_gone_on_with_until_its_person_signs_out() {
         to: "user2@Bank2".parse().unwrap(),
         amount: strife_client::Money::new(100, strife_client::Currency::new("EUR").unwrap()).unwrap(),
         memo: String::new(),
+        refund_of: None,
     };
     let id = client.pay(payment).await.unwrap();
     let ended = |view: &View| view.orders.iter().any(|order| order.id == id && order.state.is_ended());

@@ -97,6 +97,11 @@ impl Actors {
                     |why| Msg::Done(Err(format!("Changed until this program ends, but not kept: {why}")));
                 return kept.err().map(failed);
             }
+            Effect::LookAtDemo => {
+                let demo = self.demo.clone()?;
+                let processes = tokio::task::spawn_blocking(move || demo.processes()).await.ok()?;
+                return Some(Msg::Demo(Demo { processes }));
+            }
             Effect::Demo(name, what) => return self.control(name, what).await,
             Effect::Notify(text) => return notify_desktop(text).await,
             // carried out above, or by the loop that has the terminal

@@ -354,11 +354,12 @@ impl Model {
         let tries = self.view.orders.iter().filter_map(|order| order.next_try).filter_map(second);
         let toasts = self.toasts.iter().filter_map(|toast| toast.until);
         let flashes = self.flashes.values().map(|flash| flash.until);
-        let armed = match &self.overlay {
+        let over = match &self.overlay {
             Some(Overlay::Confirm { armed_at, .. }) if *armed_at > self.now => Some(*armed_at),
+            Some(Overlay::Demo(_)) => Some(self.now + Duration::from_secs(1)),
             _ => None,
         };
-        let all = tries.chain(toasts).chain(flashes).chain(reconnecting).chain(armed).chain(self.locks_at());
+        let all = tries.chain(toasts).chain(flashes).chain(reconnecting).chain(over).chain(self.locks_at());
         all.min()
     }
 

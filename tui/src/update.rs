@@ -154,6 +154,8 @@ pub enum Effect {
     Notify(String),
     /// Give the terminal back and stop until the shell continues this program.
     Suspend,
+    /// See how the demo's processes are.
+    LookAtDemo,
     /// Control a process of the demo.
     Demo(String, Control),
 }
@@ -190,6 +192,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::View(view) => take_view(model, *view),
         Msg::Tick(now) => {
             model.tick(now);
+            let look = matches!(model.overlay, Some(Overlay::Demo(_)));
             match model.locks_at() {
                 Some(at) if at <= now => {
                     let effects = sign_out(model);
@@ -199,6 +202,8 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
                     );
                     effects
                 }
+                // another terminal can change them too
+                _ if look => vec![Effect::LookAtDemo],
                 _ => Vec::new(),
             }
         }
@@ -409,6 +414,7 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             let processes = model.demo.as_ref().map(|demo| demo.processes.as_slice()).unwrap_or_default();
             let gateway = processes.iter().position(|(name, _)| name.starts_with("gateway"));
             model.overlay = Some(Overlay::Demo(gateway.unwrap_or(0)));
+            return vec![Effect::LookAtDemo];
         }
         Action::ToQueue => model.focus = Focus::Queue,
         Action::HideBalances => model.hidden = !model.hidden,

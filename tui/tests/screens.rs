@@ -489,7 +489,9 @@ fn the_palette_does_by_name_what_keys_do_and_settings_are_kept() {
 #[test]
 fn the_demos_processes_are_killed_frozen_and_cut_off_as_their_state_allows() {
     let mut model = model(Screen::Overview);
-    key(&mut model, KeyCode::F(9));
+    assert_eq!(key(&mut model, KeyCode::F(9)), [Effect::LookAtDemo]);
+    let next = model.changes_at().unwrap();
+    assert_eq!(update(&mut model, Msg::Tick(next)), [Effect::LookAtDemo], "others can change them too");
     for (state, letter, control) in [
         (ProcessState::Runs, ' ', Some(Control::Kill)),
         (ProcessState::Runs, 'f', Some(Control::Freeze)),
