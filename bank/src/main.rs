@@ -3,13 +3,19 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use strife_bank::reconcile::reconcile;
 use strife_bank::verify::folder;
+use strife_pages::Pages;
 
 /// One bank of a Strife network.
 #[derive(Parser)]
-#[command(version, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    name = "strife-bank",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 struct Arguments {
     /// The bank's settings.
     #[arg(long, required = true)]
@@ -43,6 +49,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Pages(Pages),
 }
 
 /// Something is wrong.
@@ -63,6 +71,13 @@ fn main() -> ExitCode {
                 Err(error) => unreadable(&error),
             },
             _ => unreadable(&"two folders are compared: --data A --data B"),
+        },
+        (Some(Command::Pages(pages)), _) => match pages.write(Arguments::command()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("strife-bank: {error}");
+                ExitCode::FAILURE
+            }
         },
         (None, config) => match strife_bank::run::daemon(&config.unwrap_or_default()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -86,4 +101,15 @@ fn tell(report: &(impl serde::Serialize + std::fmt::Display), json: bool, clean:
 fn unreadable(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("strife-bank: {error}");
     ExitCode::from(UNREADABLE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_and_man_pages_name_every_subcommand() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(strife_pages::missing(&Arguments::command(), dir.path()).unwrap(), Vec::<String>::new());
+    }
 }

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use strife_certs::authority::{LEAF_DAYS, Network};
 use strife_certs::identity::Identity;
+use strife_certs::inspect::fingerprint;
+use strife_pages::Pages;
 use strife_proto::commit::BankName;
 
 /// The network's certificates: make a network, issue certificates to its members.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "strife-certs", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -36,11 +38,13 @@ enum Command {
         #[command(subcommand)]
         member: Member,
     },
-    /// Show the roster.
+    /// Show the roster, and the fingerprint of the root certificate.
     Roster {
         /// The network's folder.
         dir: PathBuf,
     },
+    #[command(flatten)]
+    Pages(Pages),
 }
 
 #[derive(Subcommand)]
@@ -62,6 +66,7 @@ fn main() -> anyhow::Result<()> {
             let network = Network::create(&dir, &network)?;
             println!("made network {} in {}", network.name(), dir.display());
             println!("keep {} offline", dir.join("authority").display());
+            println!("SHA-256 of ca.pem: {}", fingerprint(&network.ca_file())?);
         }
         Command::Issue { dir, days, member } => {
             let network = Network::open(&dir)?;
@@ -78,14 +83,31 @@ fn main() -> anyhow::Result<()> {
             if matches!(identity, Identity::Bank(_)) {
                 println!("roster version {}: give it to every member", network.roster()?.version);
             }
+            if matches!(identity, Identity::Client(_)) {
+                println!("hand these two out with ca.pem, trust.json and roster.bin, and tell, another way,");
+                println!("SHA-256 of ca.pem: {}", fingerprint(&network.ca_file())?);
+            }
         }
         Command::Roster { dir } => {
             let roster = Network::open(&dir)?.roster()?;
             println!("network {}, version {}", roster.network, roster.version);
+            println!("SHA-256 of ca.pem: {}", fingerprint(&dir.join("ca.pem"))?);
             for (name, keys) in &roster.banks {
                 println!("{name}: signing {:?}, token {:?}", keys.signing.id(), keys.token.id());
             }
         }
+        Command::Pages(pages) => pages.write(Arguments::command())?,
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_and_man_pages_name_every_subcommand() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(strife_pages::missing(&Arguments::command(), dir.path()).unwrap(), Vec::<String>::new());
+    }
 }

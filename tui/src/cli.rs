@@ -3,7 +3,6 @@
 //! Exit codes are stable and stand in `--help`. What must never: a secret in the arguments or in what is printed.
 
 mod doctor;
-mod generate;
 mod terminal;
 
 use std::io::IsTerminal;
@@ -13,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use strife_client::{ClientSettings, Settings};
+use strife_pages::Pages;
 
 use crate::wizard;
 
@@ -54,16 +54,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Output::Text)]
         output: Output,
     },
-    /// Print the completions of a shell, to be put where it looks for them.
-    Completions {
-        /// Which shell.
-        shell: clap_complete::Shell,
-    },
-    /// Write a man page for `strife` and for each subcommand into a folder.
-    Man {
-        /// The folder; made if it is not there.
-        dir: PathBuf,
-    },
+    #[command(flatten)]
+    Pages(Pages),
 }
 
 /// How something is written.
@@ -73,11 +65,6 @@ pub enum Output {
     Text,
     /// For a program: one object.
     Json,
-}
-
-/// The command as clap knows it, for completions and man pages.
-pub fn command() -> clap::Command {
-    Arguments::command()
 }
 
 /// The program: reads its arguments, does what they ask for, and says in words why it could not.
@@ -99,8 +86,10 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(match arguments.command {
         None => return open(&config()?),
         Some(Command::Doctor { output }) => doctor::run(&config()?, output)?,
-        Some(Command::Completions { shell }) => generate::completions(shell, &mut std::io::stdout())?,
-        Some(Command::Man { dir }) => generate::man(&dir)?,
+        Some(Command::Pages(pages)) => {
+            pages.write(Arguments::command())?;
+            ExitCode::from(DONE)
+        }
     })
 }
 
@@ -141,4 +130,20 @@ fn no_settings(config: &Path) -> String {
          data_dir), and name it with --config if it stands elsewhere",
         config.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_and_man_pages_name_every_subcommand() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(strife_pages::missing(&Arguments::command(), dir.path()).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_definition_of_the_arguments_is_sound() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -63,7 +63,7 @@ impl Keeper {
                     }
                 };
                 // a worker that has stopped does not need it; what was kept is kept
-                let _ = events.try_send(event);
+                let _ = events.send(event).await;
             }
         });
         Self { jobs, task }

@@ -152,6 +152,8 @@ impl Worker {
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::Stop(done)) => {
+                        // whoever still sends an event is not to wait for it
+                        drop(events);
                         self.stop().await;
                         // whoever asked may be gone
                         let _ = done.send(());
