@@ -89,20 +89,20 @@ impl Work {
 #[derive(Subcommand)]
 enum Part {
     /// (Used by the bench itself.) Run a bank.
-    #[command(hide = true)]
-    RunBank {
+    #[command(name = "run-bank", hide = true)]
+    Bank {
         #[arg(long)]
         config: PathBuf,
     },
     /// (Used by the bench itself.) Run a gateway.
-    #[command(hide = true)]
-    RunGateway {
+    #[command(name = "run-gateway", hide = true)]
+    Gateway {
         #[arg(long)]
         config: PathBuf,
     },
     /// (Used by the bench itself.) Run the bare echo.
-    #[command(hide = true)]
-    RunEcho {
+    #[command(name = "run-echo", hide = true)]
+    Echo {
         #[arg(long)]
         network: PathBuf,
         #[arg(long)]
@@ -125,9 +125,9 @@ fn main() -> ExitCode {
 /// `false` where a row of the table is short.
 fn run(arguments: Arguments) -> anyhow::Result<bool> {
     match arguments.part {
-        Some(Part::RunBank { config }) => return strife_bank::run::daemon(&config).map(|()| true),
-        Some(Part::RunGateway { config }) => return strife_gateway::run::daemon(&config).map(|()| true),
-        Some(Part::RunEcho { network, port }) => return echo::serve(&network, port).map(|()| true),
+        Some(Part::Bank { config }) => return strife_bank::run::daemon(&config).map(|()| true),
+        Some(Part::Gateway { config }) => return strife_gateway::run::daemon(&config).map(|()| true),
+        Some(Part::Echo { network, port }) => return echo::serve(&network, port).map(|()| true),
         None => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
