@@ -102,13 +102,14 @@ impl Folder {
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         let lock = File::create(dir.join("lock")).map_err(at)?;
         take(&lock).map_err(|_| FolderError::InUse(dir.to_owned()))?;
-        // before anything is moved: where a start is refused, every file stays as it was found
+        // opening moves the write-ahead log into the file, and makes a journal where there is none: everybody who has
+        // seen more is asked before, so that where a start is refused, every file stays as it was found
         if let Some(journal) = stores.before(dir).map_err(WitnessError::from)? {
-            witness::check(dir, journal.as_ref())?;
+            witness::check(dir, &own, journal.as_ref())?;
         }
         let mut store = stores.open(dir, &own)?;
         let journal = stores.reader(dir)?;
-        witness::check(dir, journal.as_ref())?;
+        witness::check(dir, &own, journal.as_ref())?;
         let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
         let (snapshot, people) = std::thread::scope(|scope| {

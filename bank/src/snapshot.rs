@@ -107,6 +107,14 @@ pub fn read(path: &Path, own: &Own) -> Result<Snapshot, Unbelieved> {
     decode::decode(File::open(path)?, own)
 }
 
+/// The batch that a snapshot's head says it has seen; the digest over the file is not checked.
+///
+/// # Errors
+/// [`Unbelieved`].
+pub fn batch_of(path: &Path, own: &Own) -> Result<u64, Unbelieved> {
+    decode::batch_of(File::open(path)?, own)
+}
+
 /// The newest snapshot that fits the journal. Those that do not are set aside, with a line in the log.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ use strife_proto::signing;
 use super::chain::Batch;
 use super::connection::configure;
 use super::mark::{self, Marker};
-use super::reader::{JournalRead, JournalReader, entries_of};
+use super::reader::{self, JournalRead, JournalReader, entries_of};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
 
@@ -245,8 +245,8 @@ fn pass(when: When, batch: &Batch, rows: &[Row]) {
 
 /// Opens a bank's store.
 pub trait OpenStore: Send + Sync + std::fmt::Debug {
-    /// The journal as it lies there, before opening it moves or makes anything; `None` if there is none, or where
-    /// opening moves nothing.
+    /// The journal as it lies there, before opening it moves or makes anything: one without batches if there is none;
+    /// `None` where opening moves and makes nothing.
     ///
     /// # Errors
     /// What SQLite says.
@@ -279,7 +279,7 @@ pub struct Sqlite;
 
 impl OpenStore for Sqlite {
     fn before(&self, dir: &Path) -> rusqlite::Result<Option<Box<dyn JournalRead>>> {
-        JournalReader::before(dir).map(|reader| reader.map(|reader| Box::new(reader) as _))
+        reader::before(dir).map(Some)
     }
 
     fn open(&self, dir: &Path, own: &Own) -> Result<Box<dyn Store>, OpenError> {

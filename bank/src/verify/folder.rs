@@ -224,8 +224,8 @@ pub fn verify(dir: &Path) -> Result<Report, CannotVerify> {
     sound(&journal.0, &mut report);
     let people = walk::walk(dir, own, &journal.0, &mut report);
     rows::check(&journal.0, &people, &mut report);
-    if let Err(error) = witness::check(dir, journal) {
-        report.file("journal.mark, projections.db", error);
+    if let Err(error) = witness::check(dir, own, journal) {
+        report.file("journal.mark, projections.db, snapshots", error);
     }
     if report.is_clean() {
         projections::check(dir, own, journal, &mut report)?;
