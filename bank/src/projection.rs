@@ -2,12 +2,14 @@
 //! outcomes by key. Written behind, in large batches, each with its journal position in the same transaction;
 //! deleted and rebuilt whenever it is missing, old or wrong.
 
+mod life;
 mod read;
 mod write;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use life::Recorded;
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use strife_faults::kill::{self, When};
@@ -21,7 +23,7 @@ use crate::journal::{Checkpointer, OpenStore};
 /// The projections' file in a bank's data folder.
 pub const FILE: &str = "projections.db";
 
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;
@@ -35,19 +37,22 @@ const SCHEMA: &str = "
         hash BLOB NOT NULL) STRICT;
     CREATE TABLE outcomes (
         id BLOB PRIMARY KEY, hash BLOB NOT NULL, statement BLOB NOT NULL, owed INTEGER NOT NULL,
-        acknowledgement BLOB, payer_account TEXT NOT NULL, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        acknowledgement BLOB, payer_account TEXT NOT NULL, position INTEGER NOT NULL,
+        order_bytes BLOB NOT NULL, payee_account TEXT, acknowledged_at_ms INTEGER,
+        refunded INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE voids (
         id BLOB NOT NULL, hash BLOB NOT NULL, statement BLOB NOT NULL, position INTEGER NOT NULL,
         PRIMARY KEY (id, hash)) STRICT, WITHOUT ROWID;
-    CREATE TABLE ended_promises (
+    CREATE TABLE promises (
         bank TEXT NOT NULL, id BLOB NOT NULL, hash BLOB NOT NULL, state INTEGER NOT NULL,
-        acknowledgement BLOB NOT NULL, position INTEGER NOT NULL,
+        acknowledgement BLOB, position INTEGER NOT NULL, order_bytes BLOB NOT NULL, payee_account TEXT,
+        promised_at_ms INTEGER, promised_position INTEGER, refunded INTEGER NOT NULL,
         PRIMARY KEY (bank, id, hash)) STRICT, WITHOUT ROWID;
     CREATE TABLE balances (account TEXT PRIMARY KEY, posted INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE movements (
         account TEXT NOT NULL, position INTEGER NOT NULL, leg INTEGER NOT NULL, at_ms INTEGER NOT NULL,
         minor_units INTEGER NOT NULL, balance_after INTEGER NOT NULL, counterpart TEXT NOT NULL,
-        memo TEXT NOT NULL, bank TEXT, id BLOB, kind TEXT NOT NULL,
+        memo TEXT NOT NULL, bank TEXT, id BLOB, kind TEXT NOT NULL, refund_bank TEXT, refund_id BLOB,
         PRIMARY KEY (account, position, leg)) STRICT, WITHOUT ROWID;
 ";
 
@@ -182,26 +187,43 @@ impl Projector {
     }
 }
 
-/// Makes the projections of a journal's first batches in a file of their own, to compare them with others.
-///
-/// # Errors
-/// [`ProjectionError`].
-pub fn rebuild(
-    path: &Path,
-    journal: &dyn JournalRead,
-    network: &str,
-    last: u64,
-) -> Result<Connection, ProjectionError> {
-    let mut connection = create(path)?;
-    let mut number = 0;
-    while number < last {
-        let mut batches = journal.batches_after(number, BATCHES_PER_COMMIT_MAX)?;
-        batches.retain(|batch| batch.number <= last);
-        let Some(end) = batches.last() else { break };
-        number = end.number;
-        write::project(&mut connection, network, &batches)?;
+/// Projections of a journal in a file of their own, to compare others with them and to look things up.
+#[derive(Debug)]
+pub struct Scratch {
+    connection: Connection,
+    network: String,
+    batch: u64,
+}
+
+impl Scratch {
+    /// Begins with nothing, in a file that is not there yet.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn create(path: &Path, network: &str) -> rusqlite::Result<Self> {
+        Ok(Self { connection: create(path)?, network: network.to_owned(), batch: 0 })
     }
-    Ok(connection)
+
+    /// Projects the batches that are not projected yet, up to one.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub fn project(&mut self, journal: &dyn JournalRead, last: u64) -> Result<&Connection, ProjectionError> {
+        while self.batch < last {
+            let mut batches = journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
+            batches.retain(|batch| batch.number <= last);
+            let Some(end) = batches.last() else { break };
+            let number = end.number;
+            write::project(&mut self.connection, &self.network, &batches)?;
+            self.batch = number;
+        }
+        Ok(&self.connection)
+    }
+
+    /// For look-ups in what is projected.
+    pub fn into_reader(self) -> ProjectionReader {
+        ProjectionReader { connection: self.connection, network: self.network }
+    }
 }
 
 fn create(path: &Path) -> rusqlite::Result<Connection> {

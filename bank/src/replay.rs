@@ -25,6 +25,7 @@ pub fn let_go(state: &mut State) {
     state.payees.clear();
     state.payers.retain(|_, known| known.payer.is_owed());
     state.voids.clear();
+    state.credits.clear();
 }
 
 /// Applies the journal after a point of its chain to the state at that point, up to a batch, checking the chain,

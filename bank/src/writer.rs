@@ -131,6 +131,7 @@ impl Batch<'_> {
                     memo: shown.memo.to_owned(),
                     key: shown.key.map(strife_proto::domain::key_to_wire),
                     kind: shown.kind.to_owned(),
+                    refund_of: shown.refund_of.map(strife_proto::domain::key_to_wire),
                 },
             ));
         }

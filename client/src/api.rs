@@ -15,7 +15,7 @@ use strife_certs::sealing;
 use strife_certs::tls::Material;
 use strife_config::ClientSettings;
 use strife_faults::kill::{self, When};
-use strife_proto::commit::{Acknowledgement, BankName, Placement, TransferId};
+use strife_proto::commit::{Acknowledgement, BankName, Key, Placement, TransferId};
 use strife_proto::domain::{ReceivedOrder, key_to_wire};
 use strife_proto::signing::{SigningKey, Tag, device_proof_message};
 use strife_proto::statement::{Statement, Word};
@@ -28,7 +28,9 @@ use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 use zeroize::Zeroizing;
 
+use crate::life;
 use crate::outbox::Credit;
+use crate::view::Life;
 
 /// Longest wait for a TLS connection, in milliseconds.
 const CONNECT_MS_MAX: u64 = 3_000;
@@ -329,6 +331,16 @@ impl Api {
         asked: v1::HistoryRequest,
     ) -> Result<v1::HistoryReply, ApiError> {
         Ok(self.client.clone().history(self.request(asked, Some(session))?).await?.into_inner())
+    }
+
+    /// What the person's bank knows of one transfer that they pay or are paid by.
+    ///
+    /// # Errors
+    /// [`ApiError`]; [`Refusal::NotFound`] for one that the bank does not know, or that is another's.
+    pub async fn life(&self, session: &Session, key: &Key) -> Result<Life, ApiError> {
+        let message = v1::LifeRequest { key: Some(key_to_wire(key)) };
+        let reply = self.client.clone().life(self.request(message, Some(session))?).await?.into_inner();
+        life::read(key, reply, |wire| self.verify(wire)).map_err(ApiError::FalseStatement)
     }
 
     /// Balances and movements as they happen.

@@ -2,10 +2,11 @@
 //!
 //! Every transfer, online or not, is first written to the [`outbox`], then sent by the [`worker`]: one code
 //! path. [`api`] speaks to a gateway and believes no statement that it has not verified; [`device`] keeps the
-//! device key; [`view`] is what a screen shows. What must never: a screen, a password kept.
+//! device key; [`life`] reads what a bank tells of one transfer; [`view`] is what a screen shows. What must never: a screen, a password kept.
 
 pub mod api;
 pub mod device;
+pub mod life;
 pub mod outbox;
 pub mod sync;
 pub mod view;
@@ -19,7 +20,7 @@ pub use strife_proto::domain::{
     AccountNumber, AccountRef, Currency, LoginName, MEMO_CHARS_MAX, Money, PayeeAccount, clean_text,
 };
 pub use strife_seams::Seams;
-pub use view::Movement;
+pub use view::{Life, Movement};
 pub use worker::{Client, Parts, Payment, Problem};
 
 /// Makes the process's crypto provider known. Call it first in every `main`.

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use strife_proto::commit::{BankName, TransferId};
-use strife_proto::domain::{AccountRef, Money};
+use strife_proto::commit::{BankName, Key, TransferId};
+use strife_proto::domain::{AccountRef, Money, key_from_wire};
 use strife_proto::v1;
 
 pub use crate::outbox::Credit;
@@ -62,15 +62,20 @@ pub struct Movement {
     pub counterpart: String,
     /// What for.
     pub memo: String,
-    /// Payer's bank and id.
+    /// Payer's bank and id, as text.
     pub transfer: Option<String>,
+    /// Payer's bank and id, for transfers: what [`Client::life`](crate::Client::life) and a refund ask for.
+    pub key: Option<Key>,
+    /// The payment that this one refunds.
+    pub refund_of: Option<Key>,
     /// `transfer`, `cash` or `settlement`.
     pub kind: String,
 }
 
 impl From<v1::Movement> for Movement {
     fn from(movement: v1::Movement) -> Self {
-        let key = movement.key.as_ref().and_then(|key| strife_proto::domain::key_from_wire(key).ok());
+        let key_of = |wire: Option<v1::TransferKey>| wire.and_then(|key| key_from_wire(&key).ok());
+        let key = key_of(movement.key);
         Self {
             position: movement.position,
             at_ms: movement.at_ms,
@@ -79,7 +84,9 @@ impl From<v1::Movement> for Movement {
             balance_after: movement.balance_after,
             counterpart: movement.counterpart,
             memo: movement.memo,
-            transfer: key.map(|key| key.to_string()),
+            transfer: key.as_ref().map(Key::to_string),
+            key,
+            refund_of: key_of(movement.refund_of),
             kind: movement.kind,
         }
     }
@@ -229,6 +236,48 @@ pub struct OrderView {
     pub cancelling: bool,
     /// Its bytes may have left this machine.
     pub sent: bool,
+    /// The payment that it refunds.
+    pub refund_of: Option<Key>,
+}
+
+/// The life of one transfer, as the person's own bank tells it. Every time is of that bank's clock, in milliseconds
+/// since the Unix epoch: the payer's bank knows when it decided and when it heard of the credit, the payee's bank when
+/// it promised and when it credited; inside one bank all is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Payer's bank and id.
+    pub key: Key,
+    /// The payer.
+    pub from: AccountRef,
+    /// The payee, as the order names it.
+    pub to: AccountRef,
+    /// How much.
+    pub amount: Money,
+    /// What for.
+    pub memo: String,
+    /// When it was made, by the payer's client's clock.
+    pub made_at_ms: i64,
+    /// When it would have been too late to decide it.
+    pub expires_at_ms: i64,
+    /// When the payee's bank promised to credit it.
+    pub promised_at_ms: Option<i64>,
+    /// When the payer's bank decided it.
+    pub decided_at_ms: Option<i64>,
+    /// `posted`, the stable name of the code that it was declined with, or `declined` where the code is not the
+    /// asker's to know; `None` while the asker's bank knows of no end.
+    pub outcome: Option<&'static str>,
+    /// Why it was declined, for a person.
+    pub sentence: Option<&'static str>,
+    /// When its money was placed at the payee's bank.
+    pub credited_at_ms: Option<i64>,
+    /// The money is on the payee's bank's suspense account, because the payee's account could not take it.
+    pub to_suspense: bool,
+    /// The payment that it refunds.
+    pub refund_of: Option<Key>,
+    /// How much of it has been refunded, in minor units; known at the payee's bank.
+    pub refunded: Option<i64>,
+    /// How much of it may still be refunded, in minor units; known at the payee's bank.
+    pub refundable: Option<i64>,
 }
 
 /// Everything that a screen shows.

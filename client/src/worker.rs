@@ -12,7 +12,7 @@ use std::time::Duration;
 use strife_certs::CertsError;
 use strife_config::ClientSettings;
 use strife_proto::Refusal;
-use strife_proto::commit::{BankName, TransferId};
+use strife_proto::commit::{BankName, Key, TransferId};
 use strife_proto::domain::{AccountNumber, AccountRef, Money};
 use strife_proto::v1;
 use strife_seams::Seams;
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::api::{Api, ApiError, Trust};
 use crate::device::{SecretError, SecretStore, best_store};
 use crate::outbox::{Outbox, OutboxError, OutboxStore};
-use crate::view::{Movement, View};
+use crate::view::{Life, Movement, View};
 use state::Worker;
 
 /// Commands that wait for the worker.
@@ -69,6 +69,9 @@ pub struct Payment {
     pub amount: Money,
     /// What for.
     pub memo: String,
+    /// The payment that it refunds, wholly or in part: one that was credited to `from`, back to the account that paid
+    /// it.
+    pub refund_of: Option<Key>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Problem>>;
@@ -79,6 +82,7 @@ pub(crate) enum Command {
     LogOut,
     Pay { payment: Payment, answer: Answer<TransferId> },
     History { asked: v1::HistoryRequest, answer: Answer<v1::HistoryReply> },
+    Life { key: Key, answer: Answer<Life> },
     Retry(Option<TransferId>),
     Cancel { id: TransferId, answer: Answer<()> },
     SendAgain(TransferId),
@@ -213,6 +217,14 @@ impl Client {
         let reply = self.history(asked).await?;
         let next = (!reply.next_cursor.is_empty()).then(|| reply.next_cursor.to_vec());
         Ok((reply.movements.into_iter().map(Movement::from).collect(), next))
+    }
+
+    /// What the person's bank knows of one transfer that they pay or are paid by, on whichever device it was made.
+    ///
+    /// # Errors
+    /// [`Problem`]; [`Refusal::NotFound`] for one that the bank does not know, or that is another's.
+    pub async fn life(&self, key: Key) -> Result<Life, Problem> {
+        self.ask(|answer| Command::Life { key, answer }).await
     }
 
     /// Sends one order, or all, now.

@@ -205,6 +205,10 @@ codes! {
     Released = 14, "RELEASED", "The payee's bank had already been told to let this payment go.";
     /// Made before a restore and unknown after it.
     Restored = 15, "RESTORED", "The bank was restored from a backup and does not know this order.";
+    /// A refund of what was not credited to the account that pays, or to another than its payer.
+    NotRefundable = 16, "NOT_REFUNDABLE", "There is no such payment to refund from this account.";
+    /// The refunds of a payment would come to more than the payment.
+    RefundExceeds = 17, "REFUND_EXCEEDS", "More than was paid cannot be refunded.";
 }
 
 impl fmt::Display for Code {

@@ -312,6 +312,16 @@ impl gateway_server::Gateway for Clients {
         session.link.client().history(self.unary(message, &call)).await.map_err(passed_on)
     }
 
+    async fn life(&self, request: Request<v1::LifeRequest>) -> Result<Response<v1::LifeReply>, Status> {
+        let call = Call::of(&request);
+        let session = self.session(&request, &call)?;
+        let message = request.into_inner();
+        let key = key_from_wire(message.key.as_ref().ok_or(Refusal::Malformed)?)?;
+        call.note(|facts| facts.transfer = Some(key.to_string()));
+        let message = v1::BankLifeRequest { token: session.token.clone(), life: Some(message) };
+        session.link.client().life(self.unary(message, &call)).await.map_err(passed_on)
+    }
+
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchReply, Status>> + Send>>;
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

@@ -326,6 +326,7 @@ async fn the_client_refuses_before_it_queues_and_keeps_its_queue_when_the_sessio
         to: to.parse().unwrap(),
         amount: Money::new(100, eur).unwrap(),
         memo: memo.into(),
+        refund_of: None,
     };
     let anybody = AccountNumber::from_body(1_000_000_001).unwrap().to_string();
     let nobody = client.pay(payment(&anybody, "user2@Bank2", "")).await;

@@ -197,6 +197,7 @@ async fn a_client_without_room_says_so_never_says_queued_and_loses_nothing() {
         to: "user2@Bank2".parse().unwrap(),
         amount: Money::new(cents, Currency::new("EUR").unwrap()).unwrap(),
         memo: String::new(),
+        refund_of: None,
     };
     let mut queued = vec![client.pay(payment(11)).await.unwrap()];
     disk.fill();

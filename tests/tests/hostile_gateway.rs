@@ -447,6 +447,7 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
             to: "user2@Bank2".parse().unwrap(),
             amount: money,
             memo: String::new(),
+            refund_of: None,
         };
         let id = client.pay(payment).await.unwrap();
         let parked = |state: &OrderState| matches!(state, OrderState::Parked { .. });

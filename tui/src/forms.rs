@@ -185,7 +185,7 @@ impl TransferForm {
         if to.to_string() == own {
             return Err(Refusal::SameAccount);
         }
-        Ok(Payment { from, to, amount: self.money(view)?, memo })
+        Ok(Payment { from, to, amount: self.money(view)?, memo, refund_of: None })
     }
 
     /// Checks one field as it stands.

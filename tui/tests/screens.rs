@@ -48,6 +48,7 @@ fn order(id: u8, state: OrderState) -> OrderView {
         next_try: None,
         reason: String::new(),
         cancelling: false,
+        refund_of: None,
     }
 }
 
@@ -114,6 +115,8 @@ fn movement(number: i64) -> Movement {
         counterpart: "user2@Bank2".into(),
         memo: format!("movement {number}"),
         transfer: Some("Bank1/x".into()),
+        key: None,
+        refund_of: None,
         kind: "transfer".into(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strife_proto::commit::payee::{Payee, Record as PayeeRecord};
 use strife_proto::commit::payer::Record as PayerRecord;
-use strife_proto::commit::{BankName, Key, OrderHash, Placement};
+use strife_proto::commit::{BankName, Key, OrderHash, Placement, Verdict};
 use strife_proto::domain::{AccountNumber, Currency, ReceivedOrder};
 use strife_proto::statement::Statement;
 use strife_proto::v1;
@@ -13,7 +13,7 @@ use strife_proto::v1;
 use crate::ledger::entry::{Entry, Kind, LedgerAccount, OutcomeEntry};
 use crate::ledger::overlay::Overlay;
 use crate::ledger::state::{
-    Account, AccountState, Device, PayeeKnown, PayerKnown, Promise, Request, VoidKnown,
+    Account, AccountState, Credit, Device, PayeeKnown, PayerKnown, Promise, Request, VoidKnown,
 };
 
 /// An entry that does not fit the state. At replay it means that the journal is not this program's.
@@ -80,7 +80,7 @@ pub fn apply(overlay: &mut Overlay<'_>, entry: &Entry) -> Result<(), ApplyError>
             settlement.cap = *cap;
             overlay.settlements.insert(key, settlement);
         }
-        Kind::Outcome(outcome) => record_outcome(overlay, outcome, position),
+        Kind::Outcome(outcome) => record_outcome(overlay, outcome, position)?,
         Kind::Void { order, statement, .. } => {
             let known = VoidKnown { statement: statement.clone(), position };
             overlay.voids.insert((order.key().clone(), order.hash()), known);
@@ -110,6 +110,7 @@ pub fn apply(overlay: &mut Overlay<'_>, entry: &Entry) -> Result<(), ApplyError>
             let placement = if payee.is_some() { Placement::Account } else { Placement::Suspense };
             let record = PayeeRecord::Posted { placement, promised: *promised };
             end_promise(overlay, order, record, *promised, acknowledgement, position)?;
+            credit(overlay, order, *payee, position);
         }
         Kind::Released { order, promised, acknowledgement, .. } => {
             let record = PayeeRecord::Released { promised: *promised };
@@ -161,7 +162,7 @@ fn payer_known(overlay: &Overlay<'_>, key: &Key) -> PayerKnown {
     overlay.payers.get(key).map(|known| PayerKnown::clone(known)).unwrap_or_default()
 }
 
-fn record_outcome(overlay: &mut Overlay<'_>, entry: &OutcomeEntry, position: u64) {
+fn record_outcome(overlay: &mut Overlay<'_>, entry: &OutcomeEntry, position: u64) -> Result<(), ApplyError> {
     let order = &entry.order;
     let mut known = payer_known(overlay, order.key());
     known.payer.apply(PayerRecord::Outcome { hash: order.hash(), verdict: entry.verdict, owed: entry.owed });
@@ -171,6 +172,27 @@ fn record_outcome(overlay: &mut Overlay<'_>, entry: &OutcomeEntry, position: u64
     known.payee_bank = Some(order.order().payee.bank.clone());
     known.position = position;
     overlay.payers.insert(order.key().clone(), Arc::new(known));
+    if entry.verdict != Verdict::Posted {
+        return Ok(());
+    }
+    credit(overlay, order, entry.payee, position);
+    let Some(original) = &order.order().refund_of else { return Ok(()) };
+    // at replay it may have left memory: the projections hold it
+    if let Some(credit) = overlay.credits.get_mut(original) {
+        let refunded = credit.refunded.checked_add(order.order().amount.minor_units());
+        credit.refunded =
+            refunded.ok_or_else(|| ApplyError::Overflow(format!("the refunds of {original}")))?;
+        credit.position = position;
+    }
+    Ok(())
+}
+
+/// Remembers money that was placed on an account here, so that it can be refunded.
+fn credit(overlay: &mut Overlay<'_>, order: &ReceivedOrder, payee: Option<AccountNumber>, position: u64) {
+    let Some(credit) = payee.and_then(|account| Credit::of(order, account, position)) else { return };
+    if overlay.credits.get(order.key()).is_none() {
+        overlay.credits.insert(order.key().clone(), credit);
+    }
 }
 
 /// Counts a promise in (`sign` 1) or out (−1): the payee's incoming money, the counterpart's exposure.

@@ -119,6 +119,7 @@ overlay!(
     payers,
     voids,
     payees,
+    credits,
     requests,
     sessions,
 );
@@ -141,6 +142,7 @@ pub struct Overlay<'a> {
     pub payers: Layer<'a, Key, Arc<PayerKnown>>,
     pub voids: Layer<'a, (Key, OrderHash), VoidKnown>,
     pub payees: Layer<'a, (Key, OrderHash), PayeeKnown>,
+    pub credits: Layer<'a, Key, Credit>,
     pub requests: Layer<'a, [u8; 16], Request>,
     pub sessions: Layer<'a, SessionId, Session>,
 }

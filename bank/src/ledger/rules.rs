@@ -8,6 +8,7 @@ use strife_proto::signing::KeyId;
 
 use crate::ledger::entry::{LedgerAccount, Leg};
 use crate::ledger::overlay::Overlay;
+use crate::ledger::refund::may_refund;
 use crate::ledger::state::{Account, AccountState, Internal};
 
 /// What the rules say of an order at the payer's bank now.
@@ -23,7 +24,12 @@ pub struct Judged {
 pub fn judge(overlay: &Overlay<'_>, order: &Order, signer: Option<KeyId>, now_ms: i64) -> Judged {
     let authorised = signer.is_some_and(|signer| may_pay_from(overlay, order.payer, signer));
     let expired = now_ms >= order.expires_at_ms;
-    let debit = may_debit(overlay, order);
+    // first what can never be mended: a refund of too much is one whatever the account holds
+    let refund = order
+        .refund_of
+        .as_ref()
+        .map_or(Ok(()), |original| may_refund(original, overlay.credits.get(original), order));
+    let debit = refund.and_then(|()| may_debit(overlay, order));
     let (ledger, payee) = if order.is_interbank() {
         (debit, None)
     } else {

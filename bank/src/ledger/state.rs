@@ -15,6 +15,7 @@ use strife_proto::signing::{PublicKey, sha256};
 use strife_proto::v1;
 
 use crate::ledger::overlay::Table;
+pub use crate::ledger::refund::Credit;
 
 /// A person at this bank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -222,6 +223,9 @@ pub struct State {
     pub voids: Table<(Key, OrderHash), VoidKnown>,
     /// Promises ended here that the projections have not reached.
     pub payees: Table<(Key, OrderHash), PayeeKnown>,
+    /// Payments to accounts here that could be refunded: those of which the projections have not reached the last
+    /// change.
+    pub credits: Table<Key, Credit>,
     /// Administrators' requests by their id.
     pub requests: Table<[u8; 16], Request>,
     /// Sessions that may be used.
@@ -245,6 +249,7 @@ pub struct Changes {
     pub payers: HashMap<Key, Option<Arc<PayerKnown>>>,
     pub voids: HashMap<(Key, OrderHash), Option<VoidKnown>>,
     pub payees: HashMap<(Key, OrderHash), Option<PayeeKnown>>,
+    pub credits: HashMap<Key, Option<Credit>>,
     pub requests: HashMap<[u8; 16], Option<Request>>,
     pub sessions: HashMap<SessionId, Option<Session>>,
 }
@@ -270,6 +275,7 @@ impl State {
             payers: Table::new(),
             voids: Table::new(),
             payees: Table::new(),
+            credits: Table::new(),
             requests: Table::new(),
             sessions: Table::new(),
         }

@@ -7,12 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use strife_proto::commit::payee::{Payee, Record as PayeeRecord};
 use strife_proto::commit::payer::Record as PayerRecord;
 use strife_proto::commit::{BankName, Key, OrderHash, Placement, TransferId};
-use strife_proto::domain::AccountNumber;
+use strife_proto::domain::{AccountNumber, key_to_wire};
 use strife_proto::statement::{Statement, Word};
 use strife_proto::v1;
 
 use super::FILE;
-use super::write::{STATE_ACCOUNT, STATE_SUSPENSE};
+use super::write::{STATE_ACCOUNT, STATE_PROMISED, STATE_SUSPENSE};
 use crate::journal::connection::open_read_only;
 use crate::ledger::entry::LedgerAccount;
 use crate::ledger::state::{PayeeKnown, PayerKnown, VoidKnown};
@@ -29,8 +29,8 @@ pub struct StoredMovement {
 /// Reads the projections of one bank.
 #[derive(Debug)]
 pub struct ProjectionReader {
-    connection: Connection,
-    network: String,
+    pub(super) connection: Connection,
+    pub(super) network: String,
 }
 
 impl ProjectionReader {
@@ -97,10 +97,10 @@ impl ProjectionReader {
     pub fn payee(&self, key: &Key, hash: &OrderHash) -> rusqlite::Result<Option<PayeeKnown>> {
         self.connection
             .prepare_cached(
-                "SELECT state, acknowledgement, position FROM ended_promises
-                 WHERE bank = ?1 AND id = ?2 AND hash = ?3",
+                "SELECT state, acknowledgement, position FROM promises
+                 WHERE bank = ?1 AND id = ?2 AND hash = ?3 AND state <> ?4",
             )?
-            .query_row(params![key.bank.as_str(), key.id.0, hash.0], |row| {
+            .query_row(params![key.bank.as_str(), key.id.0, hash.0, STATE_PROMISED], |row| {
                 let record = match row.get::<_, i64>(0)? {
                     STATE_ACCOUNT => PayeeRecord::Posted { placement: Placement::Account, promised: true },
                     STATE_SUSPENSE => PayeeRecord::Posted { placement: Placement::Suspense, promised: true },
@@ -128,7 +128,8 @@ impl ProjectionReader {
         count_max: usize,
     ) -> rusqlite::Result<Vec<StoredMovement>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT position, leg, at_ms, minor_units, balance_after, counterpart, memo, bank, id, kind
+            "SELECT position, leg, at_ms, minor_units, balance_after, counterpart, memo, bank, id, kind,
+                 refund_bank, refund_id
              FROM movements WHERE account = ?1 AND (position, leg) < (?2, ?3)
              ORDER BY position DESC, leg DESC LIMIT ?4",
         )?;
@@ -149,7 +150,8 @@ impl ProjectionReader {
         count_max: usize,
     ) -> rusqlite::Result<Vec<StoredMovement>> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT position, leg, at_ms, minor_units, balance_after, counterpart, memo, bank, id, kind
+            "SELECT position, leg, at_ms, minor_units, balance_after, counterpart, memo, bank, id, kind,
+                 refund_bank, refund_id
              FROM movements WHERE account = ?1 AND position > ?2 ORDER BY position, leg LIMIT ?3",
         )?;
         let after = i64::try_from(position).unwrap_or(i64::MAX);
@@ -170,15 +172,6 @@ impl ProjectionReader {
 }
 
 fn movement(row: &Row<'_>) -> rusqlite::Result<StoredMovement> {
-    let bank: Option<String> = row.get(7)?;
-    let id: Option<[u8; 16]> = row.get(8)?;
-    let key = match (bank, id) {
-        (Some(bank), Some(id)) => {
-            let bank = BankName::new(&bank).map_err(|_| malformed(7))?;
-            Some(strife_proto::domain::key_to_wire(&Key { bank, id: TransferId(id) }))
-        }
-        _ => None,
-    };
     Ok(StoredMovement {
         leg: row.get(1)?,
         movement: v1::Movement {
@@ -189,17 +182,26 @@ fn movement(row: &Row<'_>) -> rusqlite::Result<StoredMovement> {
             balance_after: row.get(4)?,
             counterpart: row.get(5)?,
             memo: row.get(6)?,
-            key,
+            key: key_at(row, 7)?,
             kind: row.get(9)?,
+            refund_of: key_at(row, 10)?,
         },
     })
 }
 
-fn statement_at(row: &Row<'_>, column: usize) -> rusqlite::Result<v1::Statement> {
+/// A transfer's key in two columns, if there is one.
+fn key_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<v1::TransferKey>> {
+    let (bank, id): (Option<String>, Option<[u8; 16]>) = (row.get(column)?, row.get(column + 1)?);
+    let (Some(bank), Some(id)) = (bank, id) else { return Ok(None) };
+    let bank = BankName::new(&bank).map_err(|_| malformed(column))?;
+    Ok(Some(key_to_wire(&Key { bank, id: TransferId(id) })))
+}
+
+pub(super) fn statement_at(row: &Row<'_>, column: usize) -> rusqlite::Result<v1::Statement> {
     let bytes: Vec<u8> = row.get(column)?;
     v1::Statement::decode(&*bytes).map_err(|_| malformed(column))
 }
 
-fn malformed(column: usize) -> rusqlite::Error {
+pub(super) fn malformed(column: usize) -> rusqlite::Error {
     rusqlite::Error::InvalidColumnType(column, "stored message".into(), rusqlite::types::Type::Blob)
 }

@@ -2,8 +2,8 @@
 
 use prost::Message;
 use rusqlite::{Connection, Transaction, params};
-use strife_proto::commit::Key;
-use strife_proto::domain::ReceivedOrder;
+use strife_proto::commit::{Key, Verdict};
+use strife_proto::domain::{AccountNumber, ReceivedOrder};
 use strife_proto::statement::Statement;
 
 use super::ProjectionError;
@@ -11,11 +11,13 @@ use crate::journal::chain::Batch;
 use crate::journal::reader::{ReadError, entries_of};
 use crate::ledger::entry::{Entry, Kind, LedgerAccount};
 
-/// `ended_promises.state` of money on the payee's account.
+/// `promises.state` of a promise without an end.
+pub(super) const STATE_PROMISED: i64 = 0;
+/// `promises.state` of money on the payee's account.
 pub(super) const STATE_ACCOUNT: i64 = 1;
-/// `ended_promises.state` of money on the suspense account.
+/// `promises.state` of money on the suspense account.
 pub(super) const STATE_SUSPENSE: i64 = 2;
-/// `ended_promises.state` of a release.
+/// `promises.state` of a release.
 pub(super) const STATE_RELEASED: i64 = 3;
 
 /// Projects batches, which follow what is projected, in one transaction.
@@ -28,8 +30,7 @@ pub(super) fn project(
     for batch in batches {
         for (entry, position) in entries_of(batch)?.iter().zip(batch.first_position..) {
             let malformed = || ReadError::Malformed(batch.number);
-            project_kind(&transaction, network, &entry.kind, position.cast_signed())?
-                .ok_or_else(malformed)?;
+            project_kind(&transaction, network, entry, position.cast_signed())?.ok_or_else(malformed)?;
             project_legs(&transaction, entry, position.cast_signed())?;
         }
         let position = batch.first_position + batch.count - 1;
@@ -45,14 +46,16 @@ pub(super) fn project(
 fn project_kind(
     transaction: &Transaction<'_>,
     network: &str,
-    kind: &Kind,
+    entry: &Entry,
     position: i64,
 ) -> rusqlite::Result<Option<()>> {
-    match kind {
+    match &entry.kind {
         Kind::Outcome(outcome) => {
             let order = &outcome.order;
             transaction
-                .prepare_cached("INSERT OR IGNORE INTO outcomes VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6)")?
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO outcomes VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, NULL, 0)",
+                )?
                 .execute(params![
                     order.key().id.0,
                     order.hash().0,
@@ -60,7 +63,12 @@ fn project_kind(
                     outcome.owed,
                     order.order().payer.to_string(),
                     position,
+                    order.bytes().as_ref(),
+                    outcome.payee.map(|number| number.to_string()),
                 ])?;
+            if let (Verdict::Posted, Some(original)) = (outcome.verdict, &order.order().refund_of) {
+                refund(transaction, order, original)?;
+            }
         }
         Kind::Void { order, statement, .. } => {
             transaction
@@ -71,23 +79,48 @@ fn project_kind(
             let Ok(said) = Statement::read(acknowledgement, network) else { return Ok(None) };
             transaction
                 .prepare_cached(
-                    "UPDATE outcomes SET acknowledgement = ?2, owed = 0, position = ?3 WHERE id = ?1",
+                    "UPDATE outcomes SET acknowledgement = ?2, owed = 0, position = ?3, acknowledged_at_ms = ?4
+                     WHERE id = ?1",
                 )?
-                .execute(params![said.key.id.0, acknowledgement.encode_to_vec(), position])?;
+                .execute(params![said.key.id.0, acknowledgement.encode_to_vec(), position, entry.at_ms])?;
+        }
+        Kind::Promised { order, payee, .. } => {
+            let key = order.key();
+            transaction
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO promises VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?5, 0)",
+                )?
+                .execute(params![
+                    key.bank.as_str(),
+                    key.id.0,
+                    order.hash().0,
+                    STATE_PROMISED,
+                    position,
+                    order.bytes().as_ref(),
+                    payee.to_string(),
+                    entry.at_ms,
+                ])?;
         }
         Kind::Posted { order, payee, acknowledgement, .. } => {
             let state = if payee.is_some() { STATE_ACCOUNT } else { STATE_SUSPENSE };
-            end_promise(transaction, order, state, &acknowledgement.encode_to_vec(), position)?;
+            let acknowledgement = acknowledgement.encode_to_vec();
+            end_promise(transaction, order, state, *payee, &acknowledgement, position)?;
         }
         Kind::Released { order, acknowledgement, .. } => {
-            end_promise(transaction, order, STATE_RELEASED, &acknowledgement.encode_to_vec(), position)?;
+            end_promise(
+                transaction,
+                order,
+                STATE_RELEASED,
+                None,
+                &acknowledgement.encode_to_vec(),
+                position,
+            )?;
         }
         Kind::PersonAdded { .. }
         | Kind::DeviceAdded { .. }
         | Kind::AccountOpened { .. }
         | Kind::Cash { .. }
-        | Kind::CapSet { .. }
-        | Kind::Promised { .. } => {}
+        | Kind::CapSet { .. } => {}
     }
     Ok(Some(()))
 }
@@ -96,13 +129,50 @@ fn end_promise(
     transaction: &Transaction<'_>,
     order: &ReceivedOrder,
     state: i64,
+    payee: Option<AccountNumber>,
     acknowledgement: &[u8],
     position: i64,
 ) -> rusqlite::Result<()> {
     let key: &Key = order.key();
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO ended_promises VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![key.bank.as_str(), key.id.0, order.hash().0, state, acknowledgement, position])?;
+        .prepare_cached(
+            "INSERT INTO promises VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, 0)
+             ON CONFLICT (bank, id, hash) DO UPDATE SET state = excluded.state,
+                 acknowledgement = excluded.acknowledgement, position = excluded.position,
+                 payee_account = coalesce(excluded.payee_account, payee_account)",
+        )?
+        .execute(params![
+            key.bank.as_str(),
+            key.id.0,
+            order.hash().0,
+            state,
+            acknowledgement,
+            position,
+            order.bytes().as_ref(),
+            payee.map(|number| number.to_string()),
+        ])?;
+    Ok(())
+}
+
+/// Adds a posted refund to what is refunded of its original: of several orders that were posted under one key, of the
+/// first, as in memory.
+fn refund(transaction: &Transaction<'_>, order: &ReceivedOrder, original: &Key) -> rusqlite::Result<()> {
+    let amount = order.order().amount.minor_units();
+    if original.bank == order.key().bank {
+        transaction
+            .prepare_cached(
+                "UPDATE outcomes SET refunded = refunded + ?2 WHERE id = ?1 AND payee_account IS NOT NULL",
+            )?
+            .execute(params![original.id.0, amount])?;
+    } else {
+        transaction
+            .prepare_cached(
+                "UPDATE promises SET refunded = refunded + ?3 WHERE bank = ?1 AND id = ?2 AND hash =
+                 (SELECT hash FROM promises WHERE bank = ?1 AND id = ?2 AND state = ?4
+                  ORDER BY position LIMIT 1)",
+            )?
+            .execute(params![original.bank.as_str(), original.id.0, amount, STATE_ACCOUNT])?;
+    }
     Ok(())
 }
 
@@ -116,7 +186,9 @@ fn project_legs(transaction: &Transaction<'_>, entry: &Entry, position: i64) -> 
             .query_row(params![leg.account.to_string(), leg.minor_units], |row| row.get(0))?;
         let shown = describe(entry, &leg.account);
         transaction
-            .prepare_cached("INSERT INTO movements VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
+            .prepare_cached(
+                "INSERT INTO movements VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
             .execute(params![
                 leg.account.to_string(),
                 position,
@@ -129,13 +201,15 @@ fn project_legs(transaction: &Transaction<'_>, entry: &Entry, position: i64) -> 
                 shown.key.map(|key| key.bank.to_string()),
                 shown.key.map(|key| key.id.0),
                 shown.kind,
+                shown.refund_of.map(|key| key.bank.to_string()),
+                shown.refund_of.map(|key| key.id.0),
             ])?;
     }
     Ok(())
 }
 
 /// What a leg's row says beside its numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Description<'a> {
     /// The other account, `number@bank`; empty for cash.
     pub counterpart: String,
@@ -145,6 +219,8 @@ pub struct Description<'a> {
     pub key: Option<&'a Key>,
     /// `transfer` or `cash`.
     pub kind: &'static str,
+    /// The payment that the transfer refunds.
+    pub refund_of: Option<&'a Key>,
 }
 
 /// Describes an entry from the side of one of its accounts.
@@ -153,14 +229,20 @@ pub fn describe<'a>(entry: &'a Entry, account: &LedgerAccount) -> Description<'a
         Kind::Outcome(outcome) => &outcome.order,
         Kind::Posted { order, .. } => order,
         Kind::Cash { reason, .. } => {
-            return Description { counterpart: String::new(), memo: reason, key: None, kind: "cash" };
+            return Description { memo: reason, kind: "cash", ..Description::default() };
         }
-        _ => return Description { counterpart: String::new(), memo: "", key: None, kind: "other" },
+        _ => return Description { kind: "other", ..Description::default() },
     };
     let said = order.order();
     let payer = matches!(account, LedgerAccount::Customer(number)
         if *number == said.payer && matches!(entry.kind, Kind::Outcome(_)));
     let counterpart =
         if payer { said.payee.to_string() } else { format!("{}@{}", said.payer, said.key.bank) };
-    Description { counterpart, memo: &said.memo, key: Some(order.key()), kind: "transfer" }
+    Description {
+        counterpart,
+        memo: &said.memo,
+        key: Some(order.key()),
+        kind: "transfer",
+        refund_of: said.refund_of.as_ref(),
+    }
 }

@@ -8,6 +8,7 @@ use strife_certs::identity::Peer;
 use strife_daemon::call::Call;
 use strife_daemon::lifecycle::Stop;
 use strife_proto::Refusal;
+use strife_proto::domain::key_from_wire;
 use strife_proto::v1::{self, bank_server};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
@@ -15,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::bank::Bank;
 use crate::command::{Answer, Command};
 use crate::ledger::LedgerAccount;
-use crate::service::{link, watch};
+use crate::service::{life, link, watch};
 
 /// Movements on a page if the caller does not say.
 const PAGE_SIZE_USUAL: u32 = 50;
@@ -109,6 +110,19 @@ impl bank_server::Bank for Gateways {
             .map(|row| v1::Movement { currency: currency.code().to_owned(), ..row.movement })
             .collect();
         Ok(Response::new(v1::HistoryReply { movements, next_cursor }))
+    }
+
+    async fn life(&self, request: Request<v1::BankLifeRequest>) -> Result<Response<v1::LifeReply>, Status> {
+        let call = Call::of(&request);
+        let request = request.into_inner();
+        let signed_in = self.bank.signed_in(&request.token)?;
+        let asked = request.life.ok_or(Refusal::Malformed)?;
+        let key = key_from_wire(asked.key.as_ref().ok_or(Refusal::Malformed)?)?;
+        call.note(|facts| {
+            facts.person = Some(signed_in.claims.sub.clone());
+            facts.transfer = Some(key.to_string());
+        });
+        Ok(Response::new(life::read(&self.bank, &signed_in, key).await?))
     }
 
     async fn watch(

@@ -2,5 +2,6 @@
 
 pub mod admin;
 pub mod gateways;
+pub mod life;
 pub mod link;
 pub mod watch;

@@ -40,8 +40,9 @@ pub(super) fn encode(state: &State, chain: &Chain, out: impl Write) -> io::Resul
         promises,
         promise_counts: _, // counted again
         payers,
-        voids: _,  // the projections have them
-        payees: _, // the projections have them
+        voids: _,   // the projections have them
+        payees: _,  // the projections have them
+        credits: _, // the projections have them
         requests,
         sessions: _, // rows beside the journal
     } = state;

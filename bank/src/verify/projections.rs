@@ -1,22 +1,27 @@
-//! The projections against a fresh projection of the journal, row by row.
+//! The projections against a fresh projection of the journal, row by row; and what only the whole history shows: that
+//! no refund was of another's payment, and all refunds of one never more than it (I15).
 
 use std::cmp::Ordering;
 use std::path::Path;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Rows};
+use strife_proto::commit::Key;
+use strife_proto::domain::Order;
 
 use super::folder::{CannotVerify, Report};
 use crate::journal::JournalReader;
 use crate::journal::connection::open_still;
+use crate::ledger::Credit;
+use crate::ledger::refund::may_refund;
 use crate::ledger::state::Own;
-use crate::projection::{self, FILE, rebuild};
+use crate::projection::{self, FILE, ProjectionError, Scratch};
 
 /// Each table, and the columns that its rows are known by, which stand first in it.
 const TABLES: [(&str, &[&str]); 5] = [
     ("outcomes", &["id"]),
     ("voids", &["id", "hash"]),
-    ("ended_promises", &["bank", "id", "hash"]),
+    ("promises", &["bank", "id", "hash"]),
     ("balances", &["account"]),
     ("movements", &["account", "position", "leg"]),
 ];
@@ -28,23 +33,57 @@ pub(super) fn check(
     journal: &JournalReader,
     report: &mut Report,
 ) -> Result<(), CannotVerify> {
-    let Some((last, hash)) = projection::seen(dir) else {
-        report.notes.push(format!("there is no {FILE} of this schema; the next start makes it anew"));
-        return Ok(());
-    };
-    let scratch =
+    let folder =
         tempfile::tempdir().map_err(|source| CannotVerify::Io { path: std::env::temp_dir(), source })?;
-    let fresh = match rebuild(&scratch.path().join(FILE), journal, &own.network, last) {
-        Ok(fresh) => fresh,
-        Err(error) => {
-            report.file(FILE, format!("the journal cannot be projected: {error}"));
-            return Ok(());
-        }
-    };
-    if let Err(error) = compare(&fresh, &dir.join(FILE), hash, report) {
-        report.file(FILE, format!("it cannot be read: {error}"));
+    if let Err(error) = check_in(folder.path(), dir, own, journal, report) {
+        report.file(FILE, format!("the journal cannot be projected: {error}"));
     }
     Ok(())
+}
+
+fn check_in(
+    scratch: &Path,
+    dir: &Path,
+    own: &Own,
+    journal: &JournalReader,
+    report: &mut Report,
+) -> Result<(), ProjectionError> {
+    let mut fresh = Scratch::create(&scratch.join(FILE), &own.network)?;
+    match projection::seen(dir) {
+        Some((last, hash)) => {
+            let fresh = fresh.project(journal, last)?;
+            if let Err(error) = compare(fresh, &dir.join(FILE), hash, report) {
+                report.file(FILE, format!("it cannot be read: {error}"));
+            }
+        }
+        None => {
+            report.notes.push(format!("there is no {FILE} of this schema; the next start makes it anew"));
+        }
+    }
+    // the refunds are the journal's, however far the projections had come
+    fresh.project(journal, u64::MAX)?;
+    let reader = fresh.into_reader();
+    reader.each_refund(&own.bank, |refund, position| {
+        let Some(original) = &refund.order().refund_of else { return Ok(()) };
+        let credit = reader.credit(&own.bank, original)?;
+        if let Some(what) = wrong_refund(original, credit.as_ref(), refund.order(), position) {
+            report.journal(None, Some(position), what);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// What is wrong with a posted refund, if anything is. What is refunded of the original is the sum of all.
+fn wrong_refund(original: &Key, credit: Option<&Credit>, refund: &Order, position: u64) -> Option<String> {
+    let before = credit.filter(|credit| credit.position < position);
+    let alone = before.map(|credit| Credit { refunded: 0, ..*credit });
+    if let Err(code) = may_refund(original, alone.as_ref(), refund) {
+        return Some(format!("I15: it refunds {original}, and may not: {code}"));
+    }
+    let credit = before.filter(|credit| credit.refunded > credit.amount.minor_units())?;
+    let (refunded, paid) = (credit.refunded, credit.amount.minor_units());
+    Some(format!("I15: the refunds of {original} come to {refunded}, and it was {paid}"))
 }
 
 fn compare(fresh: &Connection, path: &Path, hash: [u8; 32], report: &mut Report) -> rusqlite::Result<()> {

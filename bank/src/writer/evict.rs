@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use strife_proto::commit::{Key, OrderHash};
+use strife_proto::commit::{Key, OrderHash, Verdict};
 use strife_proto::statement::Statement;
 
 use crate::command::Command;
@@ -16,6 +16,7 @@ enum Evictable {
     Payer(Key),
     Void(Key, OrderHash),
     Payee(Key, OrderHash),
+    Credit(Key),
 }
 
 /// What may leave memory once the projections have passed a position.
@@ -29,15 +30,26 @@ impl Eviction {
     pub fn note(&mut self, entries: &[Entry], first_position: u64, network: &str) {
         for (entry, position) in entries.iter().zip(first_position..) {
             let evictable = match &entry.kind {
-                Kind::Outcome(outcome) => Evictable::Payer(outcome.order.key().clone()),
+                Kind::Outcome(outcome) => {
+                    let order = &outcome.order;
+                    if outcome.verdict == Verdict::Posted {
+                        // its own credit, inside this bank, or the one that it refunds
+                        let credited = order.order().refund_of.as_ref();
+                        let credited = credited.or_else(|| outcome.payee.is_some().then(|| order.key()));
+                        self.queue.extend(credited.map(|key| (position, Evictable::Credit(key.clone()))));
+                    }
+                    Evictable::Payer(order.key().clone())
+                }
                 Kind::Void { order, .. } => Evictable::Void(order.key().clone(), order.hash()),
                 Kind::Acknowledged { acknowledgement } => {
                     let Ok(said) = Statement::read(acknowledgement, network) else { continue };
                     Evictable::Payer(said.key)
                 }
-                Kind::Posted { order, .. } | Kind::Released { order, .. } => {
+                Kind::Posted { order, .. } => {
+                    self.queue.push_back((position, Evictable::Credit(order.key().clone())));
                     Evictable::Payee(order.key().clone(), order.hash())
                 }
+                Kind::Released { order, .. } => Evictable::Payee(order.key().clone(), order.hash()),
                 _ => continue,
             };
             self.queue.push_back((position, evictable));
@@ -65,6 +77,11 @@ impl Eviction {
                         overlay.payees.remove(&both);
                     }
                 }
+                Evictable::Credit(key) => {
+                    if overlay.credits.get(key).is_some_and(|known| known.position == *position) {
+                        overlay.credits.remove(key);
+                    }
+                }
             }
         }
         count
@@ -82,6 +99,7 @@ pub(crate) struct Loaded {
     payers: Vec<(Key, u64)>,
     voids: Vec<(Key, OrderHash)>,
     payees: Vec<((Key, OrderHash), u64)>,
+    credits: Vec<(Key, u64)>,
 }
 
 impl Loaded {
@@ -92,6 +110,11 @@ impl Loaded {
         overlay: &mut Overlay<'_>,
         projections: &ProjectionReader,
     ) -> rusqlite::Result<()> {
+        if let Command::Decide { order, .. } = command
+            && let Some(original) = &order.order.order().refund_of
+        {
+            self.load_credit(original, overlay, projections)?;
+        }
         match command {
             Command::Decide { order, .. } | Command::Inquire(order) | Command::Cancel(order) => {
                 self.load_void(order.order.key(), order.order.hash(), overlay, projections)?;
@@ -158,6 +181,22 @@ impl Loaded {
         Ok(())
     }
 
+    /// Always looked up: refunds are few, and of several orders that were posted under one key memory may hold a later
+    /// one. Where both hold the same, memory knows of refunds that the projections have not reached.
+    fn load_credit(
+        &mut self,
+        key: &Key,
+        overlay: &mut Overlay<'_>,
+        projections: &ProjectionReader,
+    ) -> rusqlite::Result<()> {
+        let Some(found) = projections.credit(&overlay.own.bank, key)? else { return Ok(()) };
+        if overlay.credits.get(key).is_none_or(|known| known.hash != found.hash) {
+            self.credits.push((key.clone(), found.position));
+            overlay.credits.insert(key.clone(), found);
+        }
+        Ok(())
+    }
+
     /// Lets go of what was looked up and not changed. What an eviction of this same batch had taken out of
     /// memory stays out only if the projections hold it, which they do: it was just found there.
     pub fn forget_unchanged(self, overlay: &mut Overlay<'_>) {
@@ -173,6 +212,11 @@ impl Loaded {
         for (both, position) in self.payees {
             if overlay.payees.get(&both).is_some_and(|known| known.position == position) {
                 overlay.payees.remove(&both);
+            }
+        }
+        for (key, position) in self.credits {
+            if overlay.credits.get(&key).is_some_and(|known| known.position == position) {
+                overlay.credits.remove(&key);
             }
         }
     }

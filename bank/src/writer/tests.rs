@@ -74,6 +74,8 @@ impl Store for TestStore {
     }
 }
 
+mod refunds;
+
 struct TestBank {
     writer: Writer,
     eviction: Eviction,

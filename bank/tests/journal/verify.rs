@@ -207,7 +207,7 @@ fn a_wrong_row_of_any_projection_is_named() {
             "UPDATE balances SET posted = 0 WHERE account = 'cash:EUR'",
             "balances account cash:EUR: posted is 0",
         ),
-        ("UPDATE ended_promises SET state = 2 WHERE state = 3", "ended_promises bank Bank2"),
+        ("UPDATE promises SET state = 2 WHERE state = 3", "promises bank Bank2"),
         (
             "INSERT INTO voids SELECT zeroblob(16), hash, statement, position FROM voids LIMIT 1",
             "no such row",

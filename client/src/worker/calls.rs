@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use strife_proto::commit::{BankName, TransferId};
+use strife_proto::commit::{BankName, Key, TransferId};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::signing::SigningKey;
 use strife_proto::v1;
@@ -16,6 +16,7 @@ use super::{Answer, Problem};
 use crate::api::{Api, ApiError, Known, Session};
 use crate::device::{SecretStore, device_key};
 use crate::sync::Action;
+use crate::view::Life;
 
 /// What comes back.
 pub(super) enum Event {
@@ -72,6 +73,13 @@ pub(super) fn fetch_history(
 ) {
     tokio::spawn(async move {
         let result = api.history(&session, asked).await;
+        drop(answer.send(result.map_err(Into::into)));
+    });
+}
+
+pub(super) fn fetch_life(api: Api, session: Session, key: Key, answer: Answer<Life>) {
+    tokio::spawn(async move {
+        let result = api.life(&session, &key).await;
         drop(answer.send(result.map_err(Into::into)));
     });
 }

@@ -70,7 +70,7 @@ impl Worker {
             memo: payment.memo,
             made_at_ms: now_ms,
             expires_at_ms: now_ms.saturating_add(self.settings.order_life_ms),
-            refund_of: None,
+            refund_of: payment.refund_of,
         };
         let received = ReceivedOrder::decode(order.encode())?;
         let signature = device.sign(Tag::Order, received.bytes());
@@ -414,6 +414,7 @@ impl Worker {
                 reason,
                 cancelling: stored.cancelling,
                 sent: stored.sent,
+                refund_of: said.refund_of.clone(),
             })
         };
         self.stored().iter().rev().filter(|(_, stored)| self.is_of_profile(stored)).filter_map(view).collect()

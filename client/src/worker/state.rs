@@ -13,7 +13,7 @@ use strife_seams::Seams;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::calls::{Event, beat, fetch_history, log_in, watch_balances};
+use super::calls::{Event, beat, fetch_history, fetch_life, log_in, watch_balances};
 use super::{Command, Parts, Problem, after};
 use crate::api::{Api, ApiError, Session};
 use crate::device::SecretStore;
@@ -196,6 +196,10 @@ impl Worker {
             Command::Pay { payment, answer } => self.pay(payment, answer).await,
             Command::History { asked, answer } => match self.session.clone() {
                 Some(session) => fetch_history(self.api.clone(), session, asked, answer),
+                None => drop(answer.send(Err(Problem::SignedOut))),
+            },
+            Command::Life { key, answer } => match self.session.clone() {
+                Some(session) => fetch_life(self.api.clone(), session, key, answer),
                 None => drop(answer.send(Err(Problem::SignedOut))),
             },
             Command::Retry(id) => self.retry(id).await,

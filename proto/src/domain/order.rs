@@ -38,7 +38,7 @@ pub struct Order {
     pub made_at_ms: i64,
     /// By the payer's bank's clock, in milliseconds since the Unix epoch.
     pub expires_at_ms: i64,
-    /// The transfer that it returns.
+    /// The payment that it refunds, wholly or in part. Whether it may is for the payer's bank to decide.
     pub refund_of: Option<Key>,
 }
 
@@ -96,10 +96,6 @@ impl ReceivedOrder {
         }
         let id = TransferId::from_slice(&wire.id).map_err(|_| Refusal::BadId)?;
         let bank = |name: &str| BankName::new(name).map_err(|_| Refusal::UnknownBank);
-        // a refund is decided by the original's payee's bank, which comes later: never taken for a plain payment
-        if wire.refund_of.is_some() {
-            return Err(Refusal::NotSupported);
-        }
         clean_text(&wire.network, 64)?;
         clean_text(&wire.memo, MEMO_CHARS_MAX)?;
         let order = Order {
@@ -194,6 +190,9 @@ mod tests {
         let received = ReceivedOrder::decode(order().encode()).unwrap();
         assert_eq!(received.order(), &order());
         assert_eq!(received.hash(), hash_of(&order().encode()));
+        let original = Key { bank: BankName::new("Bank2").unwrap(), id: TransferId([9; 16]) };
+        let refund = Order { refund_of: Some(original), ..order() };
+        assert_eq!(ReceivedOrder::decode(refund.encode()).unwrap().order(), &refund);
     }
 
     #[test]
@@ -222,7 +221,14 @@ mod tests {
             (Box::new(|o| o.payee_bank = String::new()), Refusal::UnknownBank),
             (Box::new(|o| o.payer_account = "100000000100".into()), Refusal::BadAccount),
             (Box::new(|o| o.payee_account = "tap:1".into()), Refusal::BadAccount),
-            (Box::new(|o| o.refund_of = Some(v1::TransferKey::default())), Refusal::NotSupported),
+            (Box::new(|o| o.refund_of = Some(v1::TransferKey::default())), Refusal::UnknownBank),
+            (
+                Box::new(|o| {
+                    o.refund_of =
+                        Some(v1::TransferKey { bank: "Bank2".into(), id: Bytes::from_static(b"short") });
+                }),
+                Refusal::BadId,
+            ),
             (Box::new(|o| o.minor_units = 0), Refusal::AmountNotPositive),
             (Box::new(|o| o.minor_units = i64::MIN), Refusal::AmountNotPositive),
             (Box::new(|o| o.currency = "QQQ".into()), Refusal::UnknownCurrency),

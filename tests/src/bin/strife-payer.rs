@@ -71,7 +71,7 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..arguments.count {
         let amount = Money::new(1, Currency::new("EUR")?)?;
         let to = arguments.to.parse()?;
-        let id = client.pay(Payment { from, to, amount, memo: "a cent".into() }).await?;
+        let id = client.pay(Payment { from, to, amount, memo: "a cent".into(), refund_of: None }).await?;
         // whoever reads it may be gone
         let _ = writeln!(std::io::stdout(), "queued {id}");
         last = Some(id);

@@ -105,6 +105,7 @@ async fn pay(teller: &Teller, client: &Client, random: &mut SmallRng) {
         to: AccountRef { account: PayeeAccount::Number(other.account), bank: other.bank.clone() },
         amount: Money::new(random.random_range(1..3_000), Currency::new("EUR").unwrap()).unwrap(),
         memo: String::new(),
+        refund_of: None,
     };
     let Ok(id) = client.pay(payment).await else { return };
     teller.queued.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
