@@ -13,6 +13,7 @@ pub use life::Recorded;
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use strife_faults::kill::{self, When};
+use strife_seams::files;
 use tokio::sync::watch;
 pub use write::describe;
 
@@ -276,12 +277,8 @@ fn remove(path: &Path) -> Result<(), ProjectionError> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(ProjectionError::File { path: name.into(), source });
-            }
-            _ => {}
-        }
+        let path = PathBuf::from(name);
+        files::remove("projections_anew", &path).map_err(|source| ProjectionError::File { path, source })?;
     }
     Ok(())
 }

@@ -6,8 +6,7 @@
 //! What cannot be read is moved aside and named on the screen, never deleted.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use strife_faults::kill::{self, When};
 use strife_proto::commit::{Code, TransferId};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::{Refusal, v1};
+use strife_seams::files;
 
 /// Orders kept at the most, ended ones included; past that a new one is refused with words.
 pub const ORDERS_MAX: usize = 10_000;
@@ -224,7 +224,7 @@ impl Outbox {
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         // sled's own lock is held by a dead process's last thread for a moment, and its error does not tell
-        let lock = File::create(dir.join("outbox.lock")).map_err(at)?;
+        let lock = files::open_to_overwrite(&dir.join("outbox.lock")).map_err(at)?;
         lock.try_lock().map_err(|_| OutboxError::InUse(dir.to_owned()))?;
 
         let mut read = Read::default();
@@ -242,7 +242,7 @@ impl Outbox {
         if read.unreadable > 0 {
             let aside = format!("{}.broken-{}", journal_path.display(), crate::now_ms());
             if journal_path.exists() {
-                std::fs::copy(&journal_path, &aside).map_err(at)?;
+                files::copy("outbox_aside", &journal_path, Path::new(&aside)).map_err(at)?;
             }
             trouble.push(format!(
                 "{} entries of the outbox cannot be read; a copy is {aside}.",
@@ -333,12 +333,12 @@ impl Journal {
             return Err(OutboxError::Broken);
         }
         let line = [text, b"\n"].concat();
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let written = files::append("outbox_line", &mut self.file, &line);
         let Err(source) = written else {
             self.good_len += line.len() as u64;
             return Ok(());
         };
-        if self.file.set_len(self.good_len).and_then(|()| self.file.sync_data()).is_err() {
+        if files::shorten("outbox_line_taken_back", &self.file, self.good_len).is_err() {
             self.broken = true;
             return Err(OutboxError::Broken);
         }
@@ -360,10 +360,7 @@ impl Journal {
         }
         strife_certs::pem::write_secret(path, &text)
             .map_err(|error| at(std::io::Error::other(error.to_string())))?;
-        if let Some(parent) = path.parent() {
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(at)?;
-        }
-        let file = OpenOptions::new().append(true).open(path).map_err(at)?;
+        let file = files::open_to_append(path).map_err(at)?;
         Ok(Self { file, path: path.to_owned(), good_len: text.len() as u64, broken: false })
     }
 }
@@ -385,7 +382,7 @@ fn open_sled(path: &Path, read: &mut Read) -> Result<sled::Db, String> {
 
 fn move_aside(path: &Path) -> std::io::Result<String> {
     let aside = format!("{}.broken-{}", path.display(), crate::now_ms());
-    std::fs::rename(path, &aside)?;
+    files::rename("sled_aside", path, Path::new(&aside))?;
     Ok(aside)
 }
 
@@ -406,6 +403,8 @@ fn read_journal(path: &Path, read: &mut Read) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
     use strife_proto::domain::{Currency, Money, Order};
 
     fn stored(id: u8) -> (TransferId, Stored) {

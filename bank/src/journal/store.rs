@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use strife_faults::kill::{self, When};
 use strife_proto::signing;
+use strife_seams::files;
 
 use super::chain::Batch;
 use super::connection::configure;
@@ -229,6 +230,14 @@ pub trait Store: Send + std::fmt::Debug {
     /// # Errors
     /// What SQLite says.
     fn forget_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()>;
+
+    /// The same, past its kill points. This is what a start calls.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn forget(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        files::change("sessions_forgotten", || self.forget_sessions(now_ms))
+    }
 }
 
 fn pass(when: When, batch: &Batch, rows: &[Row]) {
