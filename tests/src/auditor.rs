@@ -88,6 +88,10 @@ pub struct Judged {
     pub cancelled: usize,
     /// That ended as a conflict or void.
     pub never: usize,
+    /// Refunds among those that posted.
+    pub refunds: usize,
+    /// Refunds that were declined because they refund nothing, or too much.
+    pub refunds_declined: usize,
     /// Replies about orders.
     pub replies: usize,
     /// Balances read.
@@ -103,6 +107,8 @@ impl Judged {
             declined: self.declined + other.declined,
             cancelled: self.cancelled + other.cancelled,
             never: self.never + other.never,
+            refunds: self.refunds + other.refunds,
+            refunds_declined: self.refunds_declined + other.refunds_declined,
             replies: self.replies + other.replies,
             readings: self.readings + other.readings,
         }
@@ -240,7 +246,7 @@ impl Auditor {
     }
 
     /// The account that an order pays into; `None` if there is no such account.
-    fn payee_of(&self, order: &Order) -> Option<(BankName, AccountNumber)> {
+    pub fn payee_of(&self, order: &Order) -> Option<(BankName, AccountNumber)> {
         let bank = &order.payee.bank;
         match &order.payee.account {
             PayeeAccount::Number(number) => {
@@ -301,11 +307,14 @@ impl Auditor {
             match audited.ended {
                 Some((_, Ended::Posted)) => {
                     judged.posted += 1;
+                    judged.refunds += usize::from(audited.order.refund_of.is_some());
                     *posted_keys.entry(&id.0).or_default() += 1;
                 }
                 Some((_, Ended::Declined(code))) => {
                     judged.declined += 1;
                     judged.cancelled += usize::from(code == Code::Cancelled);
+                    let as_refund = matches!(code, Code::NotRefundable | Code::RefundExceeds);
+                    judged.refunds_declined += usize::from(as_refund);
                 }
                 Some((_, Ended::Conflict | Ended::Void)) => judged.never += 1,
                 None => {}
@@ -317,6 +326,7 @@ impl Auditor {
         for (key, count) in posted_keys.into_iter().filter(|(_, count)| *count > 1) {
             violations.push(format!("{key}: {count} different orders posted under one key"));
         }
+        violations.extend(self.refunded_too_much());
         for reading in &self.readings {
             let (least, most) = self.bounds(&reading.account, (reading.asked, reading.replied), None);
             if !(least..=most).contains(&reading.posted) {
@@ -341,6 +351,9 @@ impl Auditor {
         let (least, most) = self.bounds(&payer, (asked, told), Some(id));
         let payee = self.payee_of(&audited.order);
         let nature = audited.nature;
+        if let Some(wrong) = self.wrong_refund(id, audited, ended, (asked, told)) {
+            return Some(wrong.to_owned());
+        }
         let wrong = match ended {
             Ended::Posted if nature.forged => "posted with a forged signature",
             Ended::Posted if payee.is_none() => "posted to an account that there is not",
@@ -368,7 +381,9 @@ impl Auditor {
                 | Code::UnknownAccount
                 | Code::Cancelled
                 | Code::Expired
-                | Code::SettlementCap,
+                | Code::SettlementCap
+                | Code::NotRefundable
+                | Code::RefundExceeds,
             )
             | Ended::Posted => return None,
             Ended::Declined(code) => return Some(format!("declined with {code:?}, for no reason")),
@@ -377,6 +392,77 @@ impl Auditor {
             Ended::Void | Ended::Conflict => return None,
         };
         Some(wrong.to_owned())
+    }
+
+    /// Why an end cannot be that of a refund, or of a payment that is none, if it cannot.
+    fn wrong_refund(
+        &self,
+        id: &(Key, OrderHash),
+        audited: &Audited,
+        ended: Ended,
+        (asked, told): (u64, u64),
+    ) -> Option<&'static str> {
+        let declined = matches!(ended, Ended::Declined(Code::NotRefundable | Code::RefundExceeds));
+        let Some(key) = &audited.order.refund_of else {
+            return declined.then_some("declined as a refund, and it is none");
+        };
+        let original = self.original(&audited.order, key).filter(|one| one.asked.is_some_and(|at| at < told));
+        let Some(original) = original else {
+            let for_nothing = matches!(ended, Ended::Posted | Ended::Declined(Code::RefundExceeds));
+            return for_nothing.then_some("a refund of what was never credited to its payer");
+        };
+        let credited = match (original.order.is_interbank(), original.ended) {
+            (true, _) => original.credited,
+            // inside one bank the decision is the credit
+            (false, ended) => ended.map(|(told, _)| told),
+        };
+        if ended == Ended::Declined(Code::NotRefundable) && credited.is_some_and(|at| at <= asked) {
+            return Some("declined as not refundable, and it was");
+        }
+        let possibly = |other: &Audited| other.asked.is_some_and(|asked| asked < told);
+        let others = self.refunds_of(key).filter(|(other, audited)| *other != id && possibly(audited));
+        let most = others.map(|(_, other)| other.order.amount.minor_units()).sum::<i64>();
+        let fits = most + audited.order.amount.minor_units() <= original.order.amount.minor_units();
+        let exceeds = ended == Ended::Declined(Code::RefundExceeds);
+        (exceeds && fits).then_some("declined as too much, and all refunds together were not")
+    }
+
+    /// The payment that an order may refund, as far as it is the payee's to refund.
+    fn original(&self, refund: &Order, key: &Key) -> Option<&Audited> {
+        let of_key = self.orders.iter().filter(|(id, _)| id.0 == *key).map(|(_, audited)| audited);
+        let mut posted = of_key.filter(|audited| matches!(audited.ended, Some((_, Ended::Posted))));
+        posted.find(|audited| {
+            let order = &audited.order;
+            let back =
+                refund.payee.bank == key.bank && refund.payee.account == PayeeAccount::Number(order.payer);
+            let own = self.payee_of(order) == Some((refund.key.bank.clone(), refund.payer));
+            back && own && !audited.suspended && order.refund_of.is_none()
+        })
+    }
+
+    /// Posted refunds of a payment.
+    fn refunds_of(&self, key: &Key) -> impl Iterator<Item = (&(Key, OrderHash), &Audited)> {
+        let of_it = move |audited: &Audited| audited.order.refund_of.as_ref() == Some(key);
+        self.orders.iter().filter(move |(_, a)| of_it(a) && matches!(a.ended, Some((_, Ended::Posted))))
+    }
+
+    /// I15: payments of which more was refunded than was paid.
+    fn refunded_too_much(&self) -> Vec<String> {
+        let mut refunded: BTreeMap<&Key, i64> = BTreeMap::new();
+        for audited in self.orders.values() {
+            if let (Some(key), Some((_, Ended::Posted))) = (&audited.order.refund_of, audited.ended) {
+                *refunded.entry(key).or_default() += audited.order.amount.minor_units();
+            }
+        }
+        let paid = |key: &Key| {
+            let of_key = self.orders.iter().filter(|(id, _)| id.0 == *key);
+            let posted = of_key.filter(|(_, audited)| matches!(audited.ended, Some((_, Ended::Posted))));
+            posted.map(|(_, audited)| audited.order.amount.minor_units()).max().unwrap_or(0)
+        };
+        let exceeding = refunded.into_iter().filter(|(key, sum)| *sum > paid(key));
+        exceeding
+            .map(|(key, sum)| format!("I15: {sum} of {key} is refunded, and it was {}", paid(key)))
+            .collect()
     }
 
     /// Whether other bytes were asked for under the same key.

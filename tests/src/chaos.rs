@@ -81,11 +81,14 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Judged { orders, posted, declined, cancelled, never, replies, readings } = self.judged;
+        let Judged { orders, posted, declined, cancelled, never, refunds, refunds_declined, .. } =
+            self.judged;
+        let Judged { replies, readings, .. } = self.judged;
         write!(
             f,
             "{orders} orders, {replies} replies and {readings} balances judged; {posted} posted, {declined} declined \
-             ({cancelled} cancelled), {never} that can never post; {} kills, {} stops, {} cuts; {} journal entries",
+             ({cancelled} cancelled), {never} that can never post, {refunds} refunded and {refunds_declined} refunds \
+             declined; {} kills, {} stops, {} cuts; {} journal entries",
             self.kills, self.stops, self.cuts, self.entries
         )
     }

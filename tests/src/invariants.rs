@@ -1,4 +1,4 @@
-//! The invariants of the design, I1 to I12, each a check by name over what the banks have written down and what
+//! The invariants of the design, I1 to I12 and I15, each a check by name over what the banks have written down and what
 //! the clients were told. The simulator, the tests on real processes and the kill points all call these.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +10,7 @@ use strife_bank::ledger::state::{Own, State};
 use strife_bank::ledger::{Entry, Kind, Overlay, apply};
 use strife_bank::replay::replay;
 use strife_proto::commit::{BankName, Code, Key, OrderHash, Verdict};
+use strife_proto::domain::{AccountNumber, AccountRef, Order, PayeeAccount};
 
 use crate::auditor::{Auditor, Ended};
 
@@ -192,6 +193,7 @@ impl<'a> Evidence<'a> {
         wrong.extend(self.i5_what_was_told_is_written());
         wrong.extend(self.i6_one_order_for_a_key());
         wrong.extend(self.i12_a_refusal_changed_nothing());
+        wrong.extend(self.i15_refunds_never_exceed());
         if settled {
             wrong.extend(self.i9_nothing_is_left());
         }
@@ -323,6 +325,66 @@ impl<'a> Evidence<'a> {
         }
         wrong
     }
+
+    /// I15: each posted refund is of a payment that stands on the refunding account, back to the account that paid it,
+    /// and all refunds of a payment never come to more than it. As the entries of the deciding bank say, in their order.
+    pub fn i15_refunds_never_exceed(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (bank, journal) in &self.journals {
+            let mut payments: BTreeMap<&Key, Payment<'_>> = BTreeMap::new();
+            for entry in &journal.entries {
+                let (order, payee) = match &entry.kind {
+                    Kind::Outcome(outcome) if outcome.verdict == Verdict::Posted => {
+                        (&outcome.order, outcome.payee)
+                    }
+                    Kind::Posted { order, payee, .. } => (order, *payee),
+                    _ => continue,
+                };
+                let said = order.order();
+                match (&said.refund_of, payee) {
+                    (Some(original), _) if order.key().bank == *bank => {
+                        let payment = payments.get_mut(original);
+                        wrong.extend(
+                            refunds(payment, original, said).map(|what| format!("I15 at {bank}: {what}")),
+                        );
+                    }
+                    (None, Some(account)) => {
+                        payments.entry(order.key()).or_insert(Payment { order: said, account, refunded: 0 });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        wrong
+    }
+}
+
+/// A payment that was credited to an account.
+struct Payment<'a> {
+    order: &'a Order,
+    account: AccountNumber,
+    refunded: i64,
+}
+
+/// Counts a refund in, and says what is wrong with it.
+fn refunds(payment: Option<&mut Payment<'_>>, original: &Key, refund: &Order) -> Option<String> {
+    let key = &refund.key;
+    let Some(payment) = payment else {
+        return Some(format!("{key} refunds {original}, which was never credited"));
+    };
+    payment.refunded += refund.amount.minor_units();
+    let back = AccountRef {
+        account: PayeeAccount::Number(payment.order.payer),
+        bank: payment.order.key.bank.clone(),
+    };
+    let paid = payment.order.amount;
+    if refund.payer != payment.account || refund.payee != back || refund.amount.currency() != paid.currency()
+    {
+        return Some(format!("{key} refunds {original} from another account, or to another"));
+    }
+    let exceeds = payment.refunded > paid.minor_units();
+    let paid = paid.minor_units();
+    exceeds.then(|| format!("the refunds of {original} come to {}, and it was {paid}", payment.refunded))
 }
 
 /// Refusals that are about the bytes themselves, so that no other try of the same bytes can be taken.

@@ -1,8 +1,9 @@
-//! The workload: people who pay, cancel, read, send twice, re-use ids and forge, over the production client's
+//! The workload: people who pay, refund, cancel, read, send twice, re-use ids and forge, over the production client's
 //! own API; and in the end insist until every order of theirs has come to its end. The simulator and the tests
 //! on real processes put the same load on the same programs.
 
 mod insist;
+mod refunds;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -226,6 +227,9 @@ impl One {
 
     /// Makes one order and does with it what people, networks and thieves do.
     async fn pay_one(&mut self) {
+        if self.random.random_ratio(1, 4) && self.refund().await {
+            return;
+        }
         let signed = self.order();
         match self.random.random_range(0..20) {
             // somebody else was first with the same id: a forger, or this person's own mistake

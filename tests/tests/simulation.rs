@@ -27,6 +27,7 @@ fn money_survives_crashes_cuts_wrong_clocks_full_disks_and_a_hostile_gateway() {
     println!("{SEEDS} seeds: {sum:?}");
     assert!(sum.orders >= 200 * SEEDS as usize && sum.replies > sum.orders);
     assert!(sum.posted > 0 && sum.declined > sum.cancelled && sum.cancelled > 0 && sum.never > 0);
+    assert!(sum.refunds > 10 * SEEDS as usize && sum.refunds_declined > SEEDS as usize, "{sum:?}");
 }
 
 fn run_half(half: u64) -> Judged {
@@ -53,13 +54,14 @@ fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
 #[test]
 fn every_bug_that_is_planted_in_bank_or_client_is_caught() {
     // the words of the checks that may catch it first
-    let bugs: [(&str, &[&str]); 8] = [
+    let bugs: [(&str, &[&str]); 9] = [
         ("answer-before-sync", &["I5"]),
         ("promise-expires", &["I2", "I9"]),
         ("promise-forgotten", &["I9", "I3"]),
         ("vote-not-verified", &["posted to an account that there is not", "I3"]),
         ("outcome-evicted-early", &["I4", "I6"]),
         ("floor-not-checked", &["I8", "posted"]),
+        ("refunds-not-summed", &["I15"]),
         ("new-id-on-retry", &["I6"]),
         ("queued-before-sync", &["is lost"]),
     ];

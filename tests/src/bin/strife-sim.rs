@@ -103,7 +103,8 @@ fn main() -> anyhow::Result<ExitCode> {
     let sum = share_out(&arguments, processes as u64)?;
     println!(
         "{} seeds in {} s by {processes} processes: {} orders, {} replies and {} balances judged; {} posted, {} declined \
-         ({} cancelled), {} that can never post; {} faults, {} crashes; {} journal entries, {} syncs; {} s simulated",
+         ({} cancelled), {} that can never post, {} refunded \
+         and {} refunds declined; {} faults, {} crashes; {} journal entries, {} syncs; {} s simulated",
         sum.seeds,
         begun.elapsed().as_secs(),
         sum.judged.orders,
@@ -113,6 +114,8 @@ fn main() -> anyhow::Result<ExitCode> {
         sum.judged.declined,
         sum.judged.cancelled,
         sum.judged.never,
+        sum.judged.refunds,
+        sum.judged.refunds_declined,
         sum.faults,
         sum.crashes,
         sum.entries,

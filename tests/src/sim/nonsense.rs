@@ -119,6 +119,10 @@ impl Bank for Nonsense {
         Err(Status::data_loss("nonsense"))
     }
 
+    async fn life(&self, _: Request<v1::BankLifeRequest>) -> Result<Response<v1::LifeReply>, Status> {
+        Err(Status::data_loss("nonsense"))
+    }
+
     async fn watch(&self, _: Request<v1::BankWatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::data_loss("nonsense"))
     }
