@@ -240,8 +240,8 @@ impl Writer {
             let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
             match self.store.append(&row, &rows).await {
                 Ok(()) => {}
-                Err(AppendError::Full(error)) => {
-                    tracing::error!(target: "strife::daemon", %error, "no room for the journal; asking to try again");
+                Err(error @ (AppendError::Full(_) | AppendError::HeldUp(_))) => {
+                    tracing::error!(target: "strife::daemon", %error, "nothing is written; asking to try again");
                     answer_all(responds, std::iter::repeat(Answer::Unavailable));
                     return Ok(());
                 }
