@@ -175,6 +175,8 @@ enum Lie {
 struct Hostile {
     lie: Mutex<Lie>,
     seen: Mutex<Vec<v1::LoginRequest>>,
+    /// The order of which it tells the life.
+    told: Mutex<Bytes>,
     payers_bank: BankClient<Channel>,
     payees_bank: BankClient<Channel>,
     accounts: Vec<v1::Account>,
@@ -255,6 +257,14 @@ impl Gateway for Door {
 
     async fn history(&self, _: Request<v1::HistoryRequest>) -> Result<Response<v1::HistoryReply>, Status> {
         Ok(Response::new(v1::HistoryReply::default()))
+    }
+
+    async fn life(&self, _: Request<v1::LifeRequest>) -> Result<Response<v1::LifeReply>, Status> {
+        let Lie::Say(statement) = self.lie.lock().unwrap().clone() else {
+            return Err(Status::unavailable("later"));
+        };
+        let order = self.told.lock().unwrap().clone();
+        Ok(Response::new(v1::LifeReply { order, outcome: Some(statement), ..Default::default() }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::WatchReply, Status>> + Send>>;
@@ -348,6 +358,7 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
     let hostile = Arc::new(Hostile {
         lie: Mutex::new(Lie::Pending),
         seen: Mutex::default(),
+        told: Mutex::default(),
         payers_bank: bank_client(&network, &files, "Bank1"),
         payees_bank: bank_client(&network, &files, "Bank2"),
         accounts: honest.accounts(&payer.session).await.unwrap().accounts,
@@ -374,8 +385,11 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
         genuine,
         vote,
     ];
+    *hostile.told.lock().unwrap() = order.bytes().clone();
     for lie in lies {
         *hostile.lie.lock().unwrap() = Lie::Say(lie);
+        let answer = api.life(&payer.session, order.key()).await;
+        assert!(matches!(answer, Err(ApiError::FalseStatement(_))), "{answer:?}");
         let answer = api.submit(&payer.session, &order, &signature, false).await;
         assert!(matches!(answer, Err(ApiError::FalseStatement(_))), "{answer:?}");
         let answer = api.outcome(&payer.session, &order).await;

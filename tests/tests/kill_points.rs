@@ -13,7 +13,7 @@ use futures::future::join_all;
 use strife_bank::journal::JournalReader;
 use strife_bank::ledger::state::Own;
 use strife_client::{Api, BankName};
-use strife_proto::domain::ReceivedOrder;
+use strife_proto::domain::{Order, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag, random};
 use strife_proto::{descriptor_pool, v1};
 use strife_tests::auditor::{Auditor, Nature};
@@ -28,6 +28,8 @@ const PAYER: &str = env!("CARGO_BIN_EXE_strife-payer");
 
 /// Rounds of the workload in which an armed point may not be reached.
 const ROUNDS_MAX: usize = 8;
+/// Who is user2 at Bank2 among the people.
+const PAYEE: usize = 4;
 
 /// Every point that has been passed, by process.
 fn passed(dir: &Path) -> BTreeMap<String, BTreeSet<String>> {
@@ -118,6 +120,16 @@ impl Load {
         (order, signature)
     }
 
+    /// The payee pays a payment back.
+    fn make_refund(&self, of: &ReceivedOrder) -> (ReceivedOrder, v1::Signature) {
+        let (person, paid) = (&self.people[PAYEE], of.order());
+        let back = format!("{}@{}", paid.payer, paid.key.bank).parse().unwrap();
+        let plain = person.order(&back, paid.amount.minor_units());
+        let (order, signature) = person.sign(&Order { refund_of: Some(paid.key.clone()), ..plain });
+        self.orders.lock().unwrap().push((PAYEE, order.clone(), signature.clone(), Nature::default()));
+        (order, signature)
+    }
+
     /// One of everything that a network does. Whatever fails because somebody has just been killed is asked
     /// for again in the end.
     async fn round(&self, network: &TestNetwork, api: &Api) {
@@ -135,6 +147,14 @@ impl Load {
         let paid_and_asked = async {
             let order = pay(0, "user2@Bank2", false, false).await;
             let _ = api.outcome(&self.people[0].session, &order).await;
+            let _ = api.life(&self.people[0].session, order.key()).await;
+            let _ = api.life(&self.people[PAYEE].session, order.key()).await;
+            // both at once, and the whole payment each: one at the most is posted
+            let [one, two] = [self.make_refund(&order), self.make_refund(&order)];
+            tokio::join!(
+                self.submit(api, PAYEE, &one.0, &one.1, false),
+                self.submit(api, PAYEE, &two.0, &two.1, false)
+            );
         };
         tokio::join!(
             paid_and_asked,

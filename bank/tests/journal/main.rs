@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
 mod reconcile;
+mod refunds;
 mod shortened;
 mod snapshots;
 mod startup;

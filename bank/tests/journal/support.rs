@@ -244,8 +244,16 @@ impl Bank {
     }
 }
 
+/// A refund by Ann of a payment from Bank2.
+pub fn refund(bank: &mut Bank, of: &ReceivedOrder, cents: i64) -> Arc<ReceivedOrder> {
+    let payer = bank.accounts_of("ann")[0];
+    let plain = bank.order(payer, &format!("{}@Bank2", of.order().payer), cents);
+    let order = Order { refund_of: Some(of.key().clone()), ..plain.order().clone() };
+    Arc::new(ReceivedOrder::decode(order.encode()).unwrap())
+}
+
 /// Everything that a bank can record, at Bank1 with Bank2 as the other: posted and declined, owed and acknowledged,
-/// void, cancelled, promised, posted with and without a promise, in suspense, released.
+/// void, cancelled, promised, posted with and without a promise, in suspense, released, refunded.
 pub fn some_of_everything(bank: &mut Bank) -> Vec<Arc<ReceivedOrder>> {
     use strife_proto::commit::{Acknowledgement, Code, Placement};
     let tag = bank.shared.read().next_position;
@@ -296,5 +304,14 @@ pub fn some_of_everything(bank: &mut Bank) -> Vec<Arc<ReceivedOrder>> {
         bank.must(Command::Post { order: order.clone(), said: said("Bank2", order, POSTED) });
     }
     orders.extend([open, posted, released, unpromised, nobody]);
+    let paid = incoming(bank, "ann@Bank1", 16);
+    bank.must(Command::Prepare(signed(&paid)));
+    bank.must(Command::Post { order: paid.clone(), said: said("Bank2", &paid, POSTED) });
+    let refunds = [9, 8].map(|cents| refund(bank, &paid, cents));
+    for order in &refunds {
+        bank.must(decide(order, Some(YES)));
+    }
+    orders.push(paid);
+    orders.extend(refunds);
     orders
 }
