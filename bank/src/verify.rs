@@ -1,11 +1,15 @@
 //! Reads the whole journal again and checks what it claims. [`verify()`] is for a running bank, of its own chain, sums
 //! and balances; [`folder`] is for a folder that no bank has open, of everything in it.
 
+mod books;
 mod entry;
 pub mod folder;
+mod keys;
 mod projections;
 mod rows;
 mod walk;
+
+pub use books::after_entry;
 
 use crate::journal::{Chain, JournalRead};
 use crate::ledger::State;
@@ -40,17 +44,7 @@ pub fn verify(
             Err(error) => faults.push(error.to_string()),
         },
     }
-    for currency in state.currencies() {
-        let sum = state.sum(currency);
-        if sum != 0 {
-            faults.push(format!("the balances of {currency} sum to {sum}, not to zero"));
-        }
-    }
-    for (number, account) in &state.accounts {
-        if account.posted - account.held < account.floor {
-            faults.push(format!("account {number} is below its floor"));
-        }
-    }
+    faults.extend(books::of_state(&state));
     faults.extend(running(&state).unwrap_or_default());
     Verified { entries: state.next_position - 1, chain: chain_hash, faults }
 }

@@ -25,7 +25,7 @@ use crate::command::{Answer, Command, Respond};
 use crate::journal::{AppendError, Chain, Row, Store};
 use crate::ledger::state::Changes;
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
-use crate::projection::{ProjectionReader, describe};
+use crate::projection::{LookupError, ProjectionReader, describe};
 pub(crate) use decide::person_of;
 use evict::Eviction;
 
@@ -95,9 +95,9 @@ pub enum WriterError {
     /// The journal failed; nobody was answered.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The projections failed.
-    #[error("the projections cannot be read: {0}")]
-    Projections(#[from] rusqlite::Error),
+    /// What the projections say cannot be believed.
+    #[error(transparent)]
+    Projections(#[from] LookupError),
 }
 
 /// A batch that is being decided.

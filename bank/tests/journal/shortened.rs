@@ -19,16 +19,17 @@ fn killed() -> (tempfile::TempDir, u64) {
     let mut bank = Bank::open("Bank1", dir.path());
     some_of_everything(&mut bank);
     bank.stop();
-    // a reader that never ends keeps the log from being moved into the file
-    let journal = strife_bank::journal::JournalReader::open(dir.path()).unwrap();
     let mut bank = Bank::open("Bank1", dir.path());
+    // a reader that never ends keeps the log from being moved into the file
+    let reader = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM batches").unwrap();
     some_of_everything(&mut bank);
     bank.settle();
     let acknowledged = bank.position();
     let image = tempfile::tempdir().unwrap();
     copy(dir.path(), image.path());
     bank.stop();
-    drop(journal);
+    drop(reader);
     (image, acknowledged)
 }
 
