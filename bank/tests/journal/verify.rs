@@ -408,3 +408,40 @@ fn an_entry_that_passes_a_floor_or_a_cap_is_named() {
     assert_eq!(report.first_wrong.as_ref().unwrap().position, Some(position), "{report}");
     assert!(report.to_string().contains("I8: Bank2 owes"), "{report}");
 }
+
+#[test]
+fn a_running_bank_compares_its_memory_with_its_journal_however_much_comes_in_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bank = Bank::open("Bank1", dir.path());
+    let account = bank.person("ann", 0);
+    let journal = || Ok(Box::new(JournalReader::open(dir.path()).unwrap()) as Box<dyn JournalRead>);
+    let shared = bank.shared.clone();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..300 {
+                let cash = Command::Cash {
+                    account,
+                    minor_units: 1,
+                    currency: eur(),
+                    reason: "one of many".into(),
+                    operator: "op".into(),
+                    request: bank.id(),
+                };
+                bank.must(cash);
+            }
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let mut seen = 0;
+        while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            let verified = strife_bank::verify::verify(journal(), &own("Bank1"), &shared);
+            assert_eq!(verified.faults, Vec::<String>::new());
+            assert!(verified.entries >= seen);
+            seen = verified.entries;
+        }
+    });
+    shared.state.write().unwrap().accounts.get_mut(&account).unwrap().posted += 1;
+    let verified = strife_bank::verify::verify(journal(), &own("Bank1"), &shared);
+    assert_eq!(verified.faults, ["balances in memory differ from the journal's"]);
+    bank.stop();
+}
