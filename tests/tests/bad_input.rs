@@ -192,6 +192,14 @@ async fn bad_sessions_certificates_and_garbage_are_turned_away_and_every_daemon_
     let refused = |status: &tonic::Status| Refusal::from_status(status);
     let status = client.accounts(v1::AccountsRequest {}).await.unwrap_err();
     assert_eq!(refused(&status), Some(Refusal::SessionMissing));
+    let status = client.life(v1::LifeRequest::default()).await.unwrap_err();
+    assert_eq!(refused(&status), Some(Refusal::SessionMissing));
+    // with a session, and about nothing
+    let mut nothing = tonic::Request::new(v1::LifeRequest::default());
+    let bearer = format!("Bearer {}", user1.session.token()).parse().unwrap();
+    nothing.metadata_mut().insert("authorization", bearer);
+    let status = client.life(nothing).await.unwrap_err();
+    assert_eq!(refused(&status), Some(Refusal::Malformed));
     let garbage = Session::from_token(bank1.clone(), "user1", "a.b.c".into());
     assert_eq!(api.accounts(&garbage).await, Err(ApiError::Refused(Refusal::SessionInvalid)));
     let short = Person::sign_in(&api, "Bank1", "user2").await;

@@ -185,7 +185,11 @@ fn one(seed: u64, twice: bool) -> Result<Counts, Box<Failure>> {
 
 fn failed(seed: u64, wrong: &[String], planted: Option<Bug>) -> ExitCode {
     println!("seed {seed} fails:");
-    for wrong in wrong.iter().take(20) {
+    // what an invariant names tells more than the balances that follow from it
+    let named =
+        |wrong: &&String| wrong.starts_with('I') && wrong[1..].starts_with(|c: char| c.is_ascii_digit());
+    let (first, rest): (Vec<_>, Vec<_>) = wrong.iter().partition(named);
+    for wrong in first.into_iter().chain(rest).take(20) {
         println!("  {wrong}");
     }
     let profile = if cfg!(debug_assertions) { "" } else { "--release " };
