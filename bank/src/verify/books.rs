@@ -1,6 +1,7 @@
 //! What must hold of a state at every moment: sums (I1), floors and caps (I8). One place, for the verification of a
 //! running bank and of a folder.
 
+use crate::ledger::state::Account;
 use crate::ledger::{Entry, Kind, LedgerAccount, State};
 
 /// What is wrong with the whole state.
@@ -13,7 +14,7 @@ pub(super) fn of_state(state: &State) -> Vec<String> {
         }
     }
     for (number, account) in &state.accounts {
-        if account.available() < account.floor {
+        if account.available() < 0 {
             wrong.push(format!("I8: account {number} is below its floor"));
         }
     }
@@ -30,9 +31,12 @@ pub fn after_entry(state: &State, entry: &Entry) -> Vec<String> {
     for leg in entry.legs.iter().filter(|leg| leg.minor_units < 0) {
         let LedgerAccount::Customer(number) = &leg.account else { continue };
         let account = state.accounts.get(number);
-        if let Some(account) = account.filter(|account| account.available() < account.floor) {
-            let (available, floor) = (account.available(), account.floor);
-            wrong.push(format!("I8: account {number} has {available} after it, and its floor is {floor}"));
+        // what is above the floor
+        if let Some(available) = account.map(Account::available).filter(|available| *available < 0) {
+            wrong.push(format!(
+                "I8: account {number} is {} below its floor after it",
+                available.unsigned_abs()
+            ));
         }
     }
     if let Kind::Promised { order, .. } = &entry.kind {

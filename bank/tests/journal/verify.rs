@@ -390,7 +390,7 @@ fn an_entry_that_passes_a_floor_or_a_cap_is_named() {
     let report = verify(dir.path()).unwrap();
     assert_eq!(report.first_wrong.as_ref().unwrap().position, Some(position), "{report}");
     assert!(
-        report.to_string().contains("I8: account") && report.to_string().contains("its floor is 0"),
+        report.to_string().contains("I8: account") && report.to_string().contains("below its floor"),
         "{report}"
     );
 
