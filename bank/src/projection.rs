@@ -304,6 +304,9 @@ fn remove(path: &Path) -> Result<(), ProjectionError> {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
         let path = PathBuf::from(name);
+        if !path.exists() {
+            continue;
+        }
         files::remove("projections_anew", &path).map_err(|source| ProjectionError::File { path, source })?;
     }
     Ok(())

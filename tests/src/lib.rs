@@ -7,6 +7,7 @@ pub mod auditor;
 pub mod books;
 pub mod chaos;
 pub mod daemon;
+pub mod history;
 pub mod invariants;
 pub mod load;
 pub mod network;
