@@ -5,7 +5,8 @@
 //!
 //! A segment is what has the same first bytes of an id, which is a time in ids of clients (a quarter of a second): one
 //! that was begun since the start of the process is compared while it is all but empty, so that new orders cost
-//! nothing, and an old one costs its few rows once.
+//! nothing, and an old one costs its few rows once: some 2 µs each. Somebody who makes all of a million orders in one
+//! segment buys one pause of two seconds for each start of the bank.
 //!
 //! What must never: a decision on the word of a segment that was not compared.
 
