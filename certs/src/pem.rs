@@ -1,11 +1,12 @@
 //! PEM and secret files. The one place that reads PEM, and the one that judges a secret file's mode.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use strife_seams::files;
 use zeroize::Zeroizing;
 
 use crate::CertsError;
@@ -51,7 +52,8 @@ pub fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertsError> {
     fs::read(path).map(Zeroizing::new).map_err(at(path))
 }
 
-/// Writes a file with mode 0600 under a temporary name, syncs it, and renames it into place.
+/// Writes a file with mode 0600 under a temporary name, syncs it, renames it into place, and
+/// syncs the folder.
 ///
 /// # Errors
 /// [`CertsError::File`].
@@ -71,10 +73,8 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CertsError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let new = path.with_file_name(name);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&new).map_err(at(&new))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(&new))?;
-    fs::rename(&new, path).map_err(at(path))
+    let kind = path.file_name().unwrap_or_default().to_string_lossy();
+    files::replace(&kind, &new, path, mode, |file| file.write_all(bytes)).map_err(at(path))
 }
 
 /// Makes a folder (and those above it) that only its owner may enter.
