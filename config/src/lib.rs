@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A key that is unknown, missing, or of another type.
-    #[error("settings: {0}")]
+    #[error("settings: {}", without_profile(.0))]
     Shape(Box<figment::Error>),
     /// A value that is not allowed.
     #[error("settings: `{key}` is {value}; allowed: {allowed}")]
@@ -43,6 +43,11 @@ pub enum SettingsError {
     /// The file is not there.
     #[error("settings: there is no file {}", .0.display())]
     NoFile(PathBuf),
+}
+
+/// What figment says, without the name of the one profile that there is.
+fn without_profile(error: &figment::Error) -> String {
+    error.to_string().replace("\"default.", "\"")
 }
 
 /// Settings that can be loaded and checked.

@@ -171,6 +171,17 @@ fn a_start_that_cannot_be_says_why_in_words_and_loses_nothing() {
     let good = fs::read_to_string(&config).unwrap();
     fs::write(&config, format!("colour = \"blue\"\n{good}")).unwrap();
     start(&["settings", "unknown field", "colour", "retry_ms_max"]);
+    for (screen, needles) in [
+        ("theem = \"dark\"", ["screen.theem", "notifications"]),
+        ("theme = \"pink\"", ["pink", "sixteen"]),
+        ("colours = { accent = \"reddish\" }", ["screen.colours.accent", "reddish"]),
+        ("keys = { pay = [\"h\"] }", ["h is bound twice", "to pay and to history"]),
+        ("keys = { fly = [\"h\"] }", ["screen.keys.fly", "no such command"]),
+    ] {
+        fs::write(&config, format!("{good}\n[screen]\n{screen}\n")).unwrap();
+        start(&needles);
+        assert_eq!(doctor(&config).0, 3, "the doctor says so too: {screen}");
+    }
     fs::write(&config, &good).unwrap();
 
     let key = dir.path().join("tls.key");

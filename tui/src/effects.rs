@@ -41,16 +41,7 @@ impl Actors {
     pub fn carry_out(&self, effect: Effect, epoch: u64) {
         let (actors, messages) = (self.clone(), self.messages.clone());
         tokio::spawn(async move {
-            let task = tokio::spawn(async move { actors.act(effect, epoch).await });
-            let said = match task.await {
-                Ok(said) => said,
-                Err(error) if error.is_panic() => {
-                    Some(Msg::Failed(crate::terminal::last_panic().unwrap_or_default()))
-                }
-                // the program is ending
-                Err(_) => None,
-            };
-            if let Some(msg) = said {
+            if let Some(msg) = guarded(async move { actors.act(effect, epoch).await }).await {
                 // the screen may be gone by now
                 let _ = messages.send(msg).await;
             }
@@ -164,6 +155,18 @@ impl Actors {
     }
 }
 
+/// Runs a task of its own. If it fails inside, that is what it comes back with.
+async fn guarded(task: impl Future<Output = Option<Msg>> + Send + 'static) -> Option<Msg> {
+    match tokio::spawn(task).await {
+        Ok(said) => said,
+        Err(error) if error.is_panic() => {
+            Some(Msg::Failed(crate::terminal::last_panic().unwrap_or_default()))
+        }
+        // the program is ending
+        Err(_) => None,
+    }
+}
+
 fn say(problem: impl std::fmt::Display) -> String {
     problem.to_string()
 }
@@ -185,4 +188,16 @@ async fn notify_desktop(text: String) -> Option<Msg> {
     notice.appname("Strife").summary("Strife").body(&text);
     let _ = notice.show_async().await;
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_fails_inside_is_told_and_not_silent() {
+        let broken = guarded(async { panic!("a defect that a test planted") });
+        assert!(matches!(broken.await, Some(Msg::Failed(_))));
+        assert!(guarded(async { None }).await.is_none());
+    }
 }

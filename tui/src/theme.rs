@@ -58,6 +58,19 @@ const fn rgb(hex: u32) -> Color {
     Color::Rgb(r, g, b)
 }
 
+/// The colours that a theme is made from.
+struct Hues {
+    text: Color,
+    dim: Color,
+    accent: Color,
+    good: Color,
+    warn: Color,
+    bad: Color,
+    /// Text on `accent` and on `warn`.
+    on_accent: Color,
+    frame: Color,
+}
+
 impl Theme {
     /// Sixteen colours, as the terminal has them.
     pub const fn sixteen() -> Self {
@@ -79,36 +92,45 @@ impl Theme {
 
     /// True colour on a dark ground.
     pub const fn dark() -> Self {
-        let plain = Style::new();
-        Self {
-            text: plain.fg(rgb(0xd8_dee9)),
-            dim: plain.fg(rgb(0x7b_8794)),
-            accent: plain.fg(rgb(0x5f_d7d7)).add_modifier(Modifier::BOLD),
-            good: plain.fg(rgb(0x87_d787)),
-            warn: plain.fg(rgb(0xf0_c674)),
-            bad: plain.fg(rgb(0xff_7b72)).add_modifier(Modifier::BOLD),
-            chosen: plain.fg(rgb(0x0b_1c26)).bg(rgb(0x5f_d7d7)),
-            key: plain.fg(rgb(0x5f_d7d7)),
-            mark: plain.fg(rgb(0x1c_1400)).bg(rgb(0xf0_c674)),
-            frame: plain.fg(rgb(0x3f_4b5a)),
-            borders: Borders::Rounded,
-        }
+        Self::of_hues(Hues {
+            text: rgb(0xd8_dee9),
+            dim: rgb(0x7b_8794),
+            accent: rgb(0x5f_d7d7),
+            good: rgb(0x87_d787),
+            warn: rgb(0xf0_c674),
+            bad: rgb(0xff_7b72),
+            on_accent: rgb(0x0b_1c26),
+            frame: rgb(0x3f_4b5a),
+        })
     }
 
     /// True colour on a light ground.
     pub const fn light() -> Self {
+        Self::of_hues(Hues {
+            text: rgb(0x1f_2933),
+            dim: rgb(0x6b_7280),
+            accent: rgb(0x00_5f87),
+            good: rgb(0x00_6b3c),
+            warn: rgb(0x8a_5a00),
+            bad: rgb(0xb0_0020),
+            on_accent: rgb(0xff_ffff),
+            frame: rgb(0xb8_c0cc),
+        })
+    }
+
+    const fn of_hues(hues: Hues) -> Self {
         let plain = Style::new();
         Self {
-            text: plain.fg(rgb(0x1f_2933)),
-            dim: plain.fg(rgb(0x6b_7280)),
-            accent: plain.fg(rgb(0x00_5f87)).add_modifier(Modifier::BOLD),
-            good: plain.fg(rgb(0x00_6b3c)),
-            warn: plain.fg(rgb(0x8a_5a00)),
-            bad: plain.fg(rgb(0xb0_0020)).add_modifier(Modifier::BOLD),
-            chosen: plain.fg(rgb(0xff_ffff)).bg(rgb(0x00_5f87)),
-            key: plain.fg(rgb(0x00_5f87)),
-            mark: plain.fg(rgb(0xff_ffff)).bg(rgb(0x8a_5a00)),
-            frame: plain.fg(rgb(0xb8_c0cc)),
+            text: plain.fg(hues.text),
+            dim: plain.fg(hues.dim),
+            accent: plain.fg(hues.accent).add_modifier(Modifier::BOLD),
+            good: plain.fg(hues.good),
+            warn: plain.fg(hues.warn),
+            bad: plain.fg(hues.bad).add_modifier(Modifier::BOLD),
+            chosen: plain.fg(hues.on_accent).bg(hues.accent),
+            key: plain.fg(hues.accent),
+            mark: plain.fg(hues.on_accent).bg(hues.warn),
+            frame: plain.fg(hues.frame),
             borders: Borders::Rounded,
         }
     }

@@ -6,8 +6,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use strife_client::doctor::{Finding, Level, examine};
+use strife_client::{ClientSettings, Settings};
 
 use super::{BROKEN, DONE, FAILED, Output, terminal};
+use crate::preferences::Preferences;
+use crate::theme::Environment;
 
 /// What a program reads; the number rises when its meaning changes.
 #[derive(Serialize)]
@@ -22,6 +25,7 @@ pub(super) fn run(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
     let mut findings = runtime.block_on(examine(config));
     // a keyring that never answers keeps its thread; this process does not wait for it
     runtime.shutdown_background();
+    findings.extend(preferences(config));
     findings.extend(terminal::look());
     let worst = findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Good);
     let mut out = std::io::stdout().lock();
@@ -40,6 +44,20 @@ pub(super) fn run(config: &Path, output: Output) -> anyhow::Result<ExitCode> {
         Level::Warning => FAILED,
         Level::Problem => BROKEN,
     }))
+}
+
+/// Colours and keys, which the screen alone can judge; nothing where the settings cannot be read at all, which is
+/// said already.
+fn preferences(config: &Path) -> Option<Finding> {
+    let settings = ClientSettings::load(config).ok()?;
+    Some(match Preferences::new(settings.screen, Environment::of_process()) {
+        Ok(_) => Finding::good("screen", "Colours and keys of the settings can be used."),
+        Err(error) => Finding::problem(
+            "screen",
+            format!("{error}."),
+            "Change that key, or take it out; then it is as shipped.",
+        ),
+    })
 }
 
 /// A sign stands before each word, so that nothing rests on a colour.

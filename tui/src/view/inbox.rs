@@ -11,7 +11,7 @@ use crate::format::{left, moment};
 use crate::model::Model;
 
 /// Rows of the panel with what waits for the person.
-const WAITING_HEIGHT: u16 = 4;
+const WAITING_HEIGHT: u16 = 3;
 
 fn parts(area: Rect) -> [Rect; 2] {
     Layout::vertical([Constraint::Length(WAITING_HEIGHT), Constraint::Fill(1)]).areas(area)

@@ -1,0 +1,167 @@
+//! People with keys of their own, signed in over a few client certificates.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use strife_client::{AccountNumber, Api, BankName, Currency, Money, Seams, Session};
+use strife_proto::commit::{Key, TransferId};
+use strife_proto::domain::{Order, ReceivedOrder};
+use strife_proto::signing::{SigningKey, Tag, random};
+use strife_proto::v1;
+use tokio::task::JoinSet;
+use tonic::transport::Channel;
+use zeroize::Zeroizing;
+
+use crate::world::{BANKS, World};
+
+/// Log-ins over one certificate: below what a gateway lets through in a minute.
+const PEOPLE_PER_CLIENT: usize = 100;
+/// What each person has, in cents.
+pub(crate) const MONEY: i64 = 1_000_000_000;
+
+/// Somebody who is signed in.
+pub(crate) struct Person {
+    /// Their bank.
+    pub bank: BankName,
+    /// Their account.
+    pub account: AccountNumber,
+    /// Their connection to the gateway, shared with others.
+    pub channel: Channel,
+    /// The call's metadata of their session.
+    pub bearer: tonic::metadata::MetadataValue<tonic::metadata::Ascii>,
+    device: SigningKey,
+}
+
+/// Everybody: the first half at the first bank.
+pub(crate) struct People {
+    /// By bank.
+    pub at: [Vec<Person>; 2],
+    /// What the statements of both banks are verified with.
+    pub trust: strife_client::api::Trust,
+}
+
+impl People {
+    /// Adds people at both banks and signs all of them in.
+    ///
+    /// # Errors
+    /// A door refused what it should not.
+    pub(crate) async fn sign_in(world: &World, count: usize) -> anyhow::Result<Self> {
+        let settings = world.client("verifier")?;
+        let trust = world.trust(&settings)?;
+        let mut at = [Vec::new(), Vec::new()];
+        for (index, people) in at.iter_mut().enumerate() {
+            let share = count / BANKS.len();
+            for group in 0..share.div_ceil(PEOPLE_PER_CLIENT) {
+                let first = group * PEOPLE_PER_CLIENT;
+                let logins = first..share.min(first + PEOPLE_PER_CLIENT);
+                people.extend(sign_in_group(world, index, group, logins).await?);
+            }
+        }
+        Ok(Self { at, trust })
+    }
+}
+
+async fn sign_in_group(
+    world: &World,
+    index: usize,
+    group: usize,
+    logins: std::ops::Range<usize>,
+) -> anyhow::Result<Vec<Person>> {
+    let settings = world.client(&format!("people{index}-{group}"))?;
+    let api = Arc::new(Api::new(
+        world.trust(&settings)?,
+        &world.gateway_address(),
+        60_000,
+        Seams::of_this_machine(),
+    ));
+    let channel = world.connect(&settings, false)?;
+    let mut joining = JoinSet::new();
+    for number in logins {
+        let (api, channel, admin) = (api.clone(), channel.clone(), world.admin(index)?);
+        joining.spawn(async move { join(&api, channel, admin, index, number).await });
+    }
+    let mut people = Vec::new();
+    while let Some(person) = joining.join_next().await {
+        people.push(person??);
+    }
+    Ok(people)
+}
+
+async fn join(
+    api: &Api,
+    channel: Channel,
+    mut admin: v1::bank_admin_client::BankAdminClient<Channel>,
+    index: usize,
+    number: usize,
+) -> anyhow::Result<Person> {
+    let login = format!("p{number}");
+    let password = format!("password {number}");
+    let display_name = format!("Person {number}");
+    admin
+        .add_person(v1::AddPersonRequest { login: login.clone(), display_name, password: password.clone() })
+        .await?;
+    let request_id = || random::<16>().map(|id| Bytes::copy_from_slice(&id));
+    let opened = v1::OpenAccountRequest {
+        login: login.clone(),
+        currency: "EUR".into(),
+        name: "Everyday".into(),
+        request_id: request_id()?,
+    };
+    let account = admin.open_account(opened).await?.into_inner().number;
+    let cash = v1::CashEntryRequest {
+        account: account.clone(),
+        minor_units: MONEY,
+        currency: "EUR".into(),
+        reason: "bench".into(),
+        request_id: request_id()?,
+    };
+    admin.cash_entry(cash).await?;
+    let bank = BankName::new(BANKS[index])?;
+    let device = SigningKey::from_seed(&random::<32>()?)?;
+    let session: Session = api.log_in(&bank, &login, Zeroizing::new(password), &device).await?;
+    let bearer = format!("Bearer {}", session.token()).parse().context("a token that is no text")?;
+    Ok(Person { bank, account: account.parse()?, channel, bearer, device })
+}
+
+/// An order that is ready to be sent.
+pub(crate) struct Signed {
+    /// Who sends it: bank and place.
+    pub payer: (usize, usize),
+    /// Its bytes, to be judged by.
+    pub order: ReceivedOrder,
+    /// What is sent.
+    pub request: v1::SubmitRequest,
+}
+
+impl Person {
+    /// An order of a cent to somebody.
+    ///
+    /// # Errors
+    /// Never for what this program makes.
+    pub(crate) fn order(&self, to: &Person) -> anyhow::Result<(ReceivedOrder, v1::SubmitRequest)> {
+        let now_ms = strife_client::now_ms();
+        let order = Order {
+            network: "bench".into(),
+            key: Key { bank: self.bank.clone(), id: TransferId(*uuid::Uuid::now_v7().as_bytes()) },
+            payer: self.account,
+            payee: format!("{}@{}", to.account, to.bank).parse()?,
+            amount: Money::new(1, Currency::new("EUR")?)?,
+            memo: String::new(),
+            made_at_ms: now_ms,
+            expires_at_ms: now_ms + 3_600_000,
+            refund_of: None,
+        };
+        let received = ReceivedOrder::decode(order.encode())?;
+        let signature = Some(self.device.sign(Tag::Order, received.bytes()));
+        let signed = v1::SignedOrder { order: received.bytes().clone(), signature };
+        Ok((received, v1::SubmitRequest { order: Some(signed), again: false }))
+    }
+
+    /// A call of this person's.
+    pub(crate) fn call<T>(&self, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        request.metadata_mut().insert("authorization", self.bearer.clone());
+        request
+    }
+}
