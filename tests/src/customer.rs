@@ -5,8 +5,9 @@ use std::path::Path;
 
 use strife_tui::ProcessState;
 
-use crate::network::TestNetwork;
-use crate::terminal::Terminal;
+use crate::books::BANKS;
+use crate::network::{HandedOut, TestNetwork};
+use crate::terminal::{Key, Terminal};
 
 /// A customer in front of a client.
 pub struct Customer {
@@ -33,13 +34,67 @@ impl Customer {
         Self { terminal: Terminal::open(program, &arguments, &[], 140, 40) }
     }
 
+    /// Starts a client by itself, as `strife` is started, with this settings file or, if there is none yet, for the
+    /// first time. It leaves the keyring of whoever runs the test alone.
+    pub fn of(program: &Path, config: &Path, columns: u16, rows: u16) -> Self {
+        let arguments = ["--config", &config.display().to_string()];
+        let environment = [("STRIFE_CLIENT_KEYRING", "false")];
+        Self { terminal: Terminal::open(program, &arguments, &environment, columns, rows) }
+    }
+
+    /// Answers what the first start asks, up to its last screen.
+    pub fn answer_first_start(&self, given: &HandedOut) {
+        let terminal = &self.terminal;
+        terminal.wait_for("Where is the network?");
+        terminal.type_text(&given.address);
+        terminal.press_shown("go on");
+        terminal.wait_for("What your bank gave you");
+        terminal.paste(&given.folder.display().to_string());
+        terminal.press_shown("go on");
+        terminal.wait_for("Is it your bank's network?");
+        terminal.wait_for(&given.fingerprint[..47]);
+        terminal.paste(&given.fingerprint.to_lowercase());
+        terminal.press_shown("go on");
+        terminal.wait_for("Is this right?");
+        terminal.wait_for("is gateway/gateway1, reaches Bank1, Bank2");
+    }
+
+    /// Has the settings written, which stands farthest from the button that is marked first.
+    pub fn write_settings(&self) {
+        for _ in ["Back", "Cancel"] {
+            if !self.terminal.text().contains("[ Write ]") {
+                let button = self.marked_button();
+                self.terminal.press_shown("choose");
+                self.terminal.wait_gone(&button);
+            }
+        }
+        self.terminal.wait_for("[ Write ]");
+        self.terminal.press_shown("press");
+    }
+
+    fn marked_button(&self) -> String {
+        let text = self.terminal.wait("a marked button", |text| text.contains("[ "));
+        let button =
+            text.split_once("[ ").and_then(|(_, rest)| rest.split_once(" ]")).map(|(button, _)| button);
+        format!("[ {} ]", button.unwrap())
+    }
+
     /// Signs in at the first bank, with the password that the demo's log-in names.
     pub fn sign_in(&self, login: &str) {
-        self.terminal.wait_for("Bank1");
+        self.sign_in_at("Bank1", login);
+    }
+
+    /// Signs in at one of the two banks.
+    pub fn sign_in_at(&self, bank: &str, login: &str) {
         self.terminal.key_for("sign in");
+        if self.terminal.wait_marked(&BANKS) != bank {
+            self.terminal.press_shown("bank");
+            self.terminal.wait_marked(&[bank]);
+        }
         self.terminal.type_text(login);
         self.terminal.press_shown("next");
         self.give_password(login);
+        self.terminal.wait_for(&format!("{login}@{bank}"));
     }
 
     /// Signs in again where a session has ended: the name still stands there.
@@ -86,6 +141,7 @@ impl Customer {
 
     /// Sends what the confirmation shows. It stands on Cancel: pressing Enter twice sends nothing.
     pub fn confirm(&self) {
+        self.terminal.wait_for("[ Cancel ]");
         self.terminal.press_shown("mark Send");
         // for a moment after a key it cannot be chosen, and says so
         self.terminal.wait_for("[ Send ]");
@@ -97,6 +153,58 @@ impl Customer {
     pub fn close_receipt(&self) {
         self.terminal.press_shown("close");
         self.terminal.key_for("pay");
+    }
+
+    /// Opens the history of the first account, once it shows something.
+    pub fn open_history(&self, shows: &str) {
+        self.terminal.press_shown("history");
+        self.terminal.key_for("filter");
+        self.terminal.wait_for(shows);
+    }
+
+    /// In the history: all about the only movement that has these letters.
+    pub fn open_movement(&self, letters: &str) {
+        self.find(letters);
+        self.terminal.press_shown("details");
+        self.terminal.key_for("close");
+    }
+
+    /// In the history: shows only what has these letters.
+    pub fn find(&self, letters: &str) {
+        let terminal = &self.terminal;
+        // what was looked for before goes
+        terminal.press_shown("filter");
+        terminal.press_shown("clear");
+        terminal.press_shown("filter");
+        terminal.key_for("clear");
+        terminal.type_text(letters);
+        terminal.wait_for(&format!("/ {letters}"));
+        terminal.press_shown("apply");
+    }
+
+    /// Leaves the history, whatever it is filtered by.
+    pub fn close_history(&self) {
+        self.find("");
+        self.terminal.press_shown("back");
+        self.terminal.key_for("pay");
+    }
+
+    /// Begins to give back the movement in sight, and types another amount over the one that stands there.
+    pub fn begin_refund(&self, offered: &str, amount: &str) {
+        let terminal = &self.terminal;
+        terminal.press_shown("refund");
+        terminal.key_for("review");
+        terminal.wait_for(&format!("Amount   {offered}"));
+        offered.chars().for_each(|_| terminal.press(Key::Backspace));
+        terminal.type_text(amount);
+        terminal.wait_for(&format!("Amount   {amount}"));
+    }
+
+    /// Goes through the last fields to the confirmation of what begins with the amount.
+    pub fn review_refund(&self) {
+        self.terminal.press_shown("review");
+        self.terminal.wait_for("▸ Memo");
+        self.terminal.press_shown("review");
     }
 
     /// Goes offline by hand.

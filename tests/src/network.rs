@@ -25,6 +25,16 @@ pub struct TestNetwork {
     dir: tempfile::TempDir,
 }
 
+/// What a person is given before the first start.
+pub struct HandedOut {
+    /// A gateway's `host:port`.
+    pub address: String,
+    /// The folder with the five files.
+    pub folder: PathBuf,
+    /// The SHA-256 fingerprint of the network's certificate, as it is told on another way than the files.
+    pub fingerprint: String,
+}
+
 impl TestNetwork {
     /// Starts `program` (the test's own binary) headless, with so many gateways, and waits until it is ready.
     pub fn start(program: &str, gateways: u8) -> Self {
@@ -138,6 +148,38 @@ impl TestNetwork {
     /// The settings of a client with an outbox of its own.
     pub fn settings_in(&self, data_dir: &Path) -> ClientSettings {
         ClientSettings { data_dir: data_dir.to_owned(), ..self.client_settings() }
+    }
+
+    /// The settings file of a client of this network in a folder of its own, with an outbox and with copies of the
+    /// files, which may be damaged.
+    pub fn own_client(&self, dir: &Path) -> PathBuf {
+        let theirs = self.client_settings();
+        for (from, name) in [
+            (&theirs.trust.authority, "ca.pem"),
+            (&theirs.trust.trust, "trust.json"),
+            (&theirs.trust.roster, "roster.bin"),
+            (&theirs.tls.certificate, "tls.pem"),
+            (&theirs.tls.private_key, "tls.key"),
+        ] {
+            std::fs::copy(from, dir.join(name)).unwrap();
+        }
+        let config = dir.join("client.toml");
+        let text = format!(
+            "gateways = {:?}\ndata_dir = \"data\"\nkeyring = false\n\
+             [tls]\ncertificate = \"tls.pem\"\nprivate_key = \"tls.key\"\n\
+             [trust]\nauthority = \"ca.pem\"\ntrust = \"trust.json\"\nroster = \"roster.bin\"\n",
+            theirs.gateways
+        );
+        std::fs::write(&config, text).unwrap();
+        config
+    }
+
+    /// What an administrator hands out to a person who is to bank here.
+    pub fn handed_out(&self) -> HandedOut {
+        let settings = self.client_settings();
+        let fingerprint = strife_certs::inspect::fingerprint(&settings.trust.authority).unwrap();
+        let folder = settings.tls.certificate.parent().unwrap().to_owned();
+        HandedOut { address: self.description.gateways[0].clone(), folder, fingerprint }
     }
 
     /// A gateway, by its number from 0, as a client with the demo's certificate sees it.

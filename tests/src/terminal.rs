@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub use key::{Key, Shown, read_bar};
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::Signal;
-use vt100::{Callbacks, Parser, Screen};
+use vt100::{Callbacks, Color, Parser, Screen};
 
 use crate::network::signal;
 
@@ -235,6 +235,13 @@ impl Terminal {
         self.wait(&format!("the end of {needle:?}"), |text| !text.contains(needle))
     }
 
+    /// Waits until one of these texts stands there marked, on a ground of its own, and returns it.
+    pub fn wait_marked<'a>(&self, needles: &[&'a str]) -> &'a str {
+        self.wait_until(&format!("a mark on one of {needles:?}"), |seen| {
+            needles.iter().find(|needle| is_marked(seen.parser.screen(), needle)).copied()
+        })
+    }
+
     /// The keys that the bottom bar shows now.
     pub fn shown(&self) -> Vec<Shown> {
         bar_of(self.seen().parser.screen())
@@ -336,6 +343,18 @@ fn read(mut reader: Box<dyn Read + Send>, seen: &(Mutex<Seen>, Condvar), writer:
 fn rows_of(screen: &Screen) -> Vec<String> {
     let columns = screen.size().1.get();
     screen.rows(0, columns).map(|row| row.trim_end().to_owned()).collect()
+}
+
+/// Whether a text stands there on a ground of its own, or with its colours turned.
+fn is_marked(screen: &Screen, needle: &str) -> bool {
+    let (rows, columns) = screen.size();
+    (0..rows.get()).any(|row| {
+        let text = screen.rows(0, columns.get()).nth(row.into()).unwrap_or_default();
+        text.match_indices(needle).any(|(at, _)| {
+            let column = u16::try_from(text[..at].chars().count()).unwrap_or(u16::MAX);
+            screen.cell(row, column).is_some_and(|cell| cell.inverse() || cell.bgcolor() != Color::Default)
+        })
+    })
 }
 
 /// The last row that holds something is the bottom bar.

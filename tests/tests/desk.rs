@@ -4,13 +4,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use strife_certs::authority::Network;
 use strife_certs::identity::Identity;
 use strife_client::outbox::Outbox;
-use strife_client::{ClientSettings, Settings};
+use strife_tests::customer::Customer;
 use strife_tests::network::TestNetwork;
 use strife_tests::outside::{runs, skipped};
 use strife_tests::terminal::{Key, Terminal};
@@ -42,34 +42,11 @@ fn finding<'a>(report: &'a serde_json::Value, topic: &str, level: &str) -> &'a s
     found.unwrap_or_else(|| panic!("no {level} of {topic} in {report:#}"))["says"].as_str().unwrap()
 }
 
-/// The settings of a client of this network in a folder of its own, whose files may be damaged.
-fn own_settings(network: &TestNetwork, dir: &Path) -> PathBuf {
-    let theirs = network.client_settings();
-    for (from, name) in [
-        (&theirs.trust.authority, "ca.pem"),
-        (&theirs.trust.trust, "trust.json"),
-        (&theirs.trust.roster, "roster.bin"),
-        (&theirs.tls.certificate, "tls.pem"),
-        (&theirs.tls.private_key, "tls.key"),
-    ] {
-        fs::copy(from, dir.join(name)).unwrap();
-    }
-    let config = dir.join("client.toml");
-    let text = format!(
-        "gateways = {:?}\ndata_dir = \"data\"\nkeyring = false\n\
-         [tls]\ncertificate = \"tls.pem\"\nprivate_key = \"tls.key\"\n\
-         [trust]\nauthority = \"ca.pem\"\ntrust = \"trust.json\"\nroster = \"roster.bin\"\n",
-        theirs.gateways
-    );
-    fs::write(&config, text).unwrap();
-    config
-}
-
 #[tokio::test]
 async fn the_doctor_finds_nothing_where_all_is_well_and_tells_no_secret() {
     let network = TestNetwork::start(PROGRAM, 2);
     let dir = tempfile::tempdir().unwrap();
-    let config = own_settings(&network, dir.path());
+    let config = network.own_client(dir.path());
     // the gateways have reached the banks
     let api = network.api(1);
     while api.banks().await.is_ok_and(|banks| banks.iter().any(|bank| !bank.reachable)) {
@@ -112,7 +89,7 @@ async fn the_doctor_finds_nothing_where_all_is_well_and_tells_no_secret() {
 fn the_doctor_names_each_thing_that_is_wrong_and_how_to_mend_it() {
     let network = TestNetwork::start(PROGRAM, 1);
     let dir = tempfile::tempdir().unwrap();
-    let config = own_settings(&network, dir.path());
+    let config = network.own_client(dir.path());
     let file = |name: &str| dir.path().join(name);
     let with_gateway = |address: &str| {
         let text = fs::read_to_string(&config).unwrap();
@@ -180,7 +157,7 @@ fn the_doctor_names_each_thing_that_is_wrong_and_how_to_mend_it() {
 fn a_start_that_cannot_be_says_why_in_words_and_loses_nothing() {
     let network = TestNetwork::start(PROGRAM, 1);
     let dir = tempfile::tempdir().unwrap();
-    let config = own_settings(&network, dir.path());
+    let config = network.own_client(dir.path());
     let data = dir.path().join("data");
     let start = |needles: &[&str]| {
         let output = strife(&["--config", &config.display().to_string()]);
@@ -246,7 +223,7 @@ fn a_start_that_cannot_be_says_why_in_words_and_loses_nothing() {
 fn a_damaged_outbox_is_said_on_the_screen_and_kept() {
     let network = TestNetwork::start(PROGRAM, 1);
     let dir = tempfile::tempdir().unwrap();
-    let config = own_settings(&network, dir.path());
+    let config = network.own_client(dir.path());
     let data = dir.path().join("data");
     drop(Outbox::open(&data).unwrap());
     fs::remove_dir_all(data.join("outbox")).unwrap();
@@ -278,54 +255,20 @@ fn without_settings_and_without_a_terminal_it_says_how_to_make_them() {
 }
 
 #[test]
-fn the_first_start_makes_the_settings_from_what_an_administrator_hands_out_and_leads_to_the_log_in() {
+fn a_first_start_that_is_left_before_its_last_word_writes_nothing() {
     let network = TestNetwork::start(PROGRAM, 1);
     let dir = tempfile::tempdir().unwrap();
-    let config = dir.path().join("settings/client.toml");
-    let arguments = ["--config", &config.display().to_string()];
-    let handed_out = network.client_settings().tls.certificate.parent().unwrap().to_owned();
-    let print = strife_certs::inspect::fingerprint(&network.client_settings().trust.authority).unwrap();
-    let address = network.description.gateways[0].clone();
-    let to_summary = |terminal: &mut Terminal| {
-        terminal.wait_for("Where is the network?");
-        terminal.type_text("nowhere\r");
-        terminal.wait_for("an address is host:port");
-        (0..7).for_each(|_| terminal.press(Key::named("Backspace").unwrap()));
-        terminal.type_text(&format!("{address}\r"));
-        terminal.wait_for("What your bank gave you");
-        // pasted, as a terminal pastes
-        terminal.type_text(&format!("\x1b[200~{}\x1b[201~\r", handed_out.display()));
-        terminal.wait_for("Is it your bank's network?");
-        terminal.wait_for(&print[..47]);
-        terminal.type_text(&format!("\x1b[200~{}\x1b[201~\r", print.to_lowercase()));
-        terminal.wait_for("Is this right?");
-        terminal.wait_for("is gateway/gateway1, reaches Bank1, Bank2");
-    };
-
-    // left at the last moment: nothing is written
-    let mut terminal = Terminal::open(Path::new(STRIFE), &arguments, &PLAIN, 80, 24);
-    to_summary(&mut terminal);
-    terminal.press(Key::named("Ctrl-C").unwrap());
-    assert_eq!(terminal.wait_end().exit_code(), 4);
+    let mut customer = Customer::of(Path::new(STRIFE), &dir.path().join("settings/client.toml"), 80, 24);
+    let terminal = &customer.terminal;
+    terminal.wait_for("Where is the network?");
+    terminal.type_text("nowhere");
+    terminal.press_shown("go on");
+    terminal.wait_for("an address is host:port");
+    (0..7).for_each(|_| terminal.press(Key::Backspace));
+    customer.answer_first_start(&network.handed_out());
+    customer.terminal.press_shown("leave");
+    assert_eq!(customer.terminal.wait_end().exit_code(), 4);
     assert!(!dir.path().join("settings").exists());
-
-    let mut terminal = Terminal::open(Path::new(STRIFE), &arguments, &PLAIN, 80, 24);
-    to_summary(&mut terminal);
-    terminal.type_text("\x1b[C\x1b[C\r");
-    terminal.wait_for("Sign in");
-    terminal.wait_for("Bank1");
-    terminal.type_text("user1\tpass1\r");
-    terminal.wait_for("user1@Bank1");
-    terminal.press(Key::named("Ctrl-C").unwrap());
-    assert_eq!(terminal.wait_end().exit_code(), 0);
-    let settings = ClientSettings::load(&config).unwrap();
-    assert_eq!(settings.gateways, [address]);
-    let text = fs::read_to_string(&config).unwrap();
-    assert!(text.contains("\n#rpc_ms = ") && text.contains("\n# How long one call may take"), "{text}");
-    for name in ["client.toml", "tls.key", "tls.pem"] {
-        let data = fs::metadata(config.with_file_name(name)).unwrap();
-        assert_eq!(data.permissions().mode() & 0o777, 0o600, "{name}");
-    }
 }
 
 #[test]

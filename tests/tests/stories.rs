@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use strife_certs::identity::Identity;
+use strife_client::ClientSettings;
 use strife_config::{BankSettings, Settings};
 use strife_proto::commit::BankName;
 use strife_proto::v1;
@@ -17,6 +20,8 @@ use strife_tests::people::Person;
 use strife_tui::{Control, ProcessState};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
+/// The client by itself, as people have it who run no network.
+const STRIFE: &str = env!("CARGO_BIN_EXE_strife-client-under-test");
 
 /// A bank of a demo that runs with its screen, from the bank's own operators' door.
 async fn report(data_dir: &Path, bank: &str) -> Result<v1::ReportReply, tonic::Status> {
@@ -63,9 +68,8 @@ async fn from_the_first_start_to_the_first_payment_a_killed_gateway_and_a_paymen
     customer.pay("user2@Bank2", "12.34", "Cinema");
     customer.wait_order("12.34", &["credited"]);
     customer.terminal.wait_for("1,054.95");
-    customer.terminal.press_shown("history");
-    let text = customer.terminal.wait("it in the history", |text| text.contains("-12.34"));
-    assert!(text.contains("Cinema"), "{text}");
+    customer.open_history("Cinema");
+    assert!(customer.terminal.text().lines().any(|line| line.contains("Cinema") && line.contains("-12.34")));
     customer.terminal.press_shown("back");
     assert_eq!(balance(data_dir, "Bank1", "user1").await, payer - 1_234);
     assert_eq!(balance(data_dir, "Bank2", "user2").await, payee + 1_234, "the other bank has it");
@@ -89,6 +93,45 @@ async fn from_the_first_start_to_the_first_payment_a_killed_gateway_and_a_paymen
     for bank in ["Bank1", "Bank2"] {
         assert!(report(data_dir, bank).await.is_err(), "{bank} is stopped");
     }
+}
+
+#[tokio::test]
+async fn the_first_run_without_settings_leads_through_the_wizard_and_the_log_in_to_the_first_payment() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let before = Books::settled(&network).await;
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("settings/client.toml");
+    let mut customer = Customer::of(Path::new(STRIFE), &config, 80, 24);
+    customer.answer_first_start(&network.handed_out());
+    assert!(!config.exists(), "nothing is written before the last word");
+    customer.write_settings();
+    customer.terminal.wait_for("Sign in");
+    customer.sign_in("user1");
+    customer.pay("user2@Bank2", "6.50", "The first");
+    customer.wait_order("6.50", &["credited"]);
+    customer.open_history("The first");
+    customer.terminal.press_shown("back");
+    customer.terminal.press_shown("quit");
+    assert!(customer.terminal.wait_end().success());
+
+    let settings = ClientSettings::load(&config).unwrap();
+    assert_eq!(settings.gateways, network.description.gateways);
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(text.contains("\n#rpc_ms = ") && text.contains("\n# How long one call may take"), "{text}");
+    for name in ["client.toml", "tls.key", "tls.pem"] {
+        let data = fs::metadata(config.with_file_name(name)).unwrap();
+        assert_eq!(data.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+    // the second start asks nothing, and knows what was sent
+    let customer = Customer::of(Path::new(STRIFE), &config, 80, 24);
+    customer.sign_in("user1");
+    customer.wait_order("6.50", &["credited"]);
+    drop(customer);
+    let after = Books::settled(&network).await;
+    let moved = |bank, owner| after.person(bank, owner) - before.person(bank, owner);
+    assert_eq!((moved("Bank1", "user1"), moved("Bank2", "user2")), (-650, 650));
+    after.check();
+    network.end().await;
 }
 
 #[tokio::test]
@@ -180,6 +223,63 @@ async fn a_killed_client_still_has_what_it_queued_and_what_it_was_sending_and_ea
     after.check();
     verify_journals(&network).await;
     drop(customer);
+    network.end().await;
+}
+
+#[tokio::test]
+async fn the_payee_gives_half_of_a_payment_back_and_no_more_than_what_is_left() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let before = Books::settled(&network).await;
+    let payer = Customer::at(&network);
+    payer.sign_in("user1");
+    payer.pay("user2@Bank2", "80.00", "Concert for two");
+    payer.wait_order("80.00", &["credited"]);
+
+    // the payee, at a machine of their own
+    let dir = tempfile::tempdir().unwrap();
+    let payee = Customer::of(Path::new(STRIFE), &network.own_client(dir.path()), 140, 40);
+    payee.sign_in_at("Bank2", "user2");
+    payee.open_history("Concert for two");
+    payee.open_movement("80.00");
+    for step in ["submitted", "promised", "posted", "credited"] {
+        payee.terminal.wait_for(&format!("● {step}"));
+    }
+    assert!(!payee.terminal.text().contains("Given back"));
+    payee.begin_refund("80.00", "40.00");
+    payee.review_refund();
+    payee
+        .terminal
+        .wait("what is given back", |text| text.contains("Give back") && text.contains("Refund of"));
+    payee.confirm();
+    payee.close_receipt();
+    payee.wait_order("40.00", &["credited"]);
+
+    // what is left is known to the original, and nothing above it can be sent
+    payee.open_history("Concert for two");
+    payee.open_movement("80.00");
+    payee.terminal.wait_for("40.00 EUR; 40.00 can still be");
+    assert!(payee.terminal.text().contains("Given back"));
+    payee.begin_refund("40.00", "40.01");
+    payee.terminal.wait_for("! More than can still be given back.");
+    payee.review_refund();
+    payee.terminal.wait_for("· More than can still be given back.");
+    assert!(payee.terminal.text().contains("▸ Amount"), "{}", payee.terminal.text());
+    payee.terminal.press_shown("back");
+    payee.terminal.key_for("pay");
+
+    // the payer sees it come back, and from what
+    payer.open_history("+40.00");
+    payer.open_movement("+40.00");
+    payer
+        .terminal
+        .wait("what it gives back", |text| text.contains("+40.00 EUR") && text.contains("Refund of"));
+    let after = Books::settled(&network).await;
+    let moved = |bank, owner| after.person(bank, owner) - before.person(bank, owner);
+    assert_eq!((moved("Bank1", "user1"), moved("Bank2", "user2")), (-4_000, 4_000));
+    assert_eq!(after.customers_total(), before.customers_total());
+    after.check();
+    verify_journals(&network).await;
+    drop((payer, payee));
     network.end().await;
 }
 

@@ -136,6 +136,22 @@ fn what_cannot_be_sent_says_why_beside_its_field() {
 }
 
 #[test]
+fn the_bank_is_chosen_from_where_one_begins_and_arrows_move_in_a_name_that_is_typed() {
+    let mut model = model(Screen::Login);
+    let banks = model.view.banks.len();
+    assert!(banks > 1);
+    key(&mut model, KeyCode::Right);
+    assert_eq!(model.login.bank, 1);
+    key(&mut model, KeyCode::Left);
+    key(&mut model, KeyCode::Left);
+    assert_eq!(model.login.bank, banks - 1, "around");
+    type_text(&mut model, "ab");
+    key(&mut model, KeyCode::Left);
+    type_text(&mut model, "x");
+    assert_eq!((model.login.person.value(), model.login.bank), ("axb", banks - 1));
+}
+
+#[test]
 fn a_password_is_drawn_as_dots_and_leaves_the_model_when_it_is_sent() {
     let mut model = model(Screen::Login);
     type_text(&mut model, "user1");
@@ -432,6 +448,11 @@ fn details_show_the_life_that_the_bank_tells_and_a_refund_begins_from_what_is_le
         assert!(shown.contains(needle), "{needle}\n{shown}");
     }
     assert_eq!(model.life.as_ref().map(|(_, told)| matches!(told, Told::Life(_))), Some(true));
+    // the time of a step may be the other bank's to know; that it is done is known here
+    let told = strife_client::Life { promised_at_ms: None, decided_at_ms: None, ..life(1) };
+    update(&mut model, Msg::Reply { epoch, reply: Reply::Life(key_of(1), Ok(Box::new(told))) });
+    let shown = text_of(&model);
+    assert!(shown.contains("● promised") && shown.contains("● posted"), "{shown}");
     key(&mut model, KeyCode::Char('r'));
     assert_eq!(model.screen, Screen::Transfer);
     assert_eq!(model.transfer.amount.value(), "10.00");

@@ -107,14 +107,22 @@ pub struct Shown {
     pub label: String,
 }
 
-/// Reads a bottom bar: pairs of a key and its label, two blanks or a rule between them.
+/// Reads a bottom bar: pairs of a key and its label, two blanks or a rule between them. Of two arrows with one label
+/// (`←→ choose`) each is a key.
 pub fn read_bar(row: &str) -> Vec<Shown> {
     let pairs = row.split(['│', '·', '|']).flat_map(|part| part.split("  "));
     let read = |pair: &str| {
-        let (key, label) = pair.trim().split_once(' ')?;
-        Some(Shown { key: Key::named(key)?, label: label.trim().to_owned() })
+        let Some((name, label)) = pair.trim().split_once(' ') else { return Vec::new() };
+        let keys = match Key::named(name) {
+            Some(key) => vec![key],
+            None if name.chars().all(|c| ('←'..='↓').contains(&c)) => {
+                name.chars().filter_map(|c| Key::named(c.encode_utf8(&mut [0; 4]))).collect()
+            }
+            None => Vec::new(),
+        };
+        keys.into_iter().map(|key| Shown { key, label: label.trim().to_owned() }).collect()
     };
-    pairs.filter_map(read).collect()
+    pairs.flat_map(read).collect()
 }
 
 #[cfg(test)]
@@ -123,7 +131,9 @@ mod tests {
 
     #[test]
     fn a_bottom_bar_is_read_as_keys_and_labels() {
-        let shown = read_bar(" t pay  Tab queue  l sign out  → mark Send  F9 demo  Ctrl-O offline  ? help  ");
+        let shown = read_bar(
+            " t pay  Tab queue  l sign out  → mark Send  F9 demo  Ctrl-O offline  ←→ choose  ? help  ",
+        );
         let read: Vec<(Key, &str)> = shown.iter().map(|shown| (shown.key, shown.label.as_str())).collect();
         let expected = [
             (Key::Char('t'), "pay"),
@@ -132,6 +142,8 @@ mod tests {
             (Key::Right, "mark Send"),
             (Key::F(9), "demo"),
             (Key::Ctrl('o'), "offline"),
+            (Key::Left, "choose"),
+            (Key::Right, "choose"),
             (Key::Char('?'), "help"),
         ];
         assert_eq!(read, expected);

@@ -117,7 +117,11 @@ pub(super) fn act_on_login(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::NextField => model.login.field = LOGIN_FIELDS[step(at, LOGIN_FIELDS.len(), true)],
         Action::PreviousField => model.login.field = LOGIN_FIELDS[step(at, LOGIN_FIELDS.len(), false)],
         Action::Keep => model.login.keep = !model.login.keep,
-        Action::Left | Action::Right if model.login.field == LoginField::Bank => {
+        // in an empty name there is nothing to move in: the key does what the bar says
+        Action::Left | Action::Right
+            if model.login.field == LoginField::Bank
+                || (model.login.field == LoginField::Person && model.login.person.value().is_empty()) =>
+        {
             model.login.bank = step(model.login.bank, model.view.banks.len(), action == Action::Right);
         }
         Action::Left | Action::Right if model.login.field == LoginField::Person => {

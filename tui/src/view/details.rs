@@ -98,11 +98,10 @@ fn life_lines<'a>(model: &Model, key: &Key) -> Vec<Line<'a>> {
 
 fn steps<'a>(model: &Model, life: &Life) -> Vec<Line<'a>> {
     let theme = &model.theme;
-    let step = |done: Option<i64>, name: &str, where_to: &str, waiting: &str| {
-        let (sign, style, when) = match done {
-            Some(at) => ("●", theme.good, full_moment(at, &model.zone)),
-            None => ("○", theme.dim, waiting.to_owned()),
-        };
+    // what is done may have its time at the other bank alone
+    let step = |done: bool, at: Option<i64>, name: &str, where_to: &str, otherwise: &str| {
+        let (sign, style) = if done { ("●", theme.good) } else { ("○", theme.dim) };
+        let when = at.map_or_else(|| otherwise.to_owned(), |at| full_moment(at, &model.zone));
         Line::from(vec![
             Span::styled(format!("  {sign} {}", left(name, 12)), style),
             Span::styled(left(where_to, 18), theme.dim),
@@ -113,18 +112,22 @@ fn steps<'a>(model: &Model, life: &Life) -> Vec<Line<'a>> {
     let own = model.view.profile.as_ref().map(|profile| profile.bank.as_str()).unwrap_or_default();
     let elsewhere = |bank: &str| if bank == own { "not yet" } else { "known at that bank" };
     let (payer, payee) = (life.from.bank.to_string(), life.to.bank.to_string());
-    let mut lines = vec![step(Some(life.made_at_ms), "submitted", "by the payer", "")];
+    let decided = life.outcome.is_some();
+    let mut lines = vec![step(true, Some(life.made_at_ms), "submitted", "by the payer", "")];
     if interbank {
-        lines.push(step(life.promised_at_ms, "promised", &payee, elsewhere(&payee)));
+        // nothing is posted without a promise
+        let promised = life.promised_at_ms.is_some() || life.outcome == Some("posted");
+        lines.push(step(promised, life.promised_at_ms, "promised", &payee, elsewhere(&payee)));
     }
     match life.outcome {
         None | Some("posted") => {
-            lines.push(step(life.decided_at_ms, "posted", &payer, elsewhere(&payer)));
+            lines.push(step(decided, life.decided_at_ms, "posted", &payer, elsewhere(&payer)));
             let place = if life.to_suspense { format!("{payee}, suspense") } else { payee };
-            lines.push(step(life.credited_at_ms, "credited", &place, "not confirmed yet"));
+            let credited = life.credited_at_ms;
+            lines.push(step(credited.is_some(), credited, "credited", &place, "not confirmed yet"));
         }
         Some(code) => {
-            lines.push(step(life.decided_at_ms, "declined", &payer, elsewhere(&payer)));
+            lines.push(step(true, life.decided_at_ms, "declined", &payer, elsewhere(&payer)));
             lines.extend(rows(
                 model,
                 "",
