@@ -102,10 +102,10 @@ impl Actors {
     }
 
     async fn load_history(&self, account: String, cursor: Option<Vec<u8>>) -> Reply {
-        let first = cursor.is_none();
+        let from = cursor.clone();
         let at_least_position = self.client.view().borrow().position;
         let page = self.client.history_page(&account, cursor, PAGE_SIZE, at_least_position).await;
-        Reply::Page { account, first, result: page.map_err(say) }
+        Reply::Page { account, from, result: page.map_err(say) }
     }
 
     async fn export(&self, account: String) -> Result<(PathBuf, usize), String> {
