@@ -139,6 +139,8 @@ pub enum Effect {
         /// What the person calls them.
         name: Option<String>,
     },
+    /// Read the person's saved payees.
+    LoadPayees,
     /// Put text into the terminal's clipboard (OSC 52).
     Copy(String),
     /// Keep a preference in the settings file.
