@@ -9,7 +9,7 @@
 mod look;
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,7 @@ use strife_proto::signing::sha256;
 use strife_proto::{Refusal, v1};
 use strife_seams::files;
 
+use crate::aside::move_aside;
 pub use look::{Look, look};
 
 /// Orders kept at the most, ended ones included; past that a new one is refused with words.
@@ -257,6 +258,13 @@ impl Read {
     }
 }
 
+/// Whether a client works in a data folder now.
+pub fn is_in_use(dir: &Path) -> bool {
+    // let go again at once; who opens the outbox takes it for good
+    File::open(dir.join("outbox.lock"))
+        .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 impl Outbox {
     /// Opens the outbox in a data folder, making it if it is not there.
     ///
@@ -422,12 +430,6 @@ fn open_sled(path: &Path, read: &mut Read) -> Result<sled::Db, String> {
         read.take(&value);
     }
     Ok(database)
-}
-
-fn move_aside(path: &Path) -> std::io::Result<String> {
-    let aside = format!("{}.broken-{}", path.display(), crate::now_ms());
-    files::rename("sled_aside", path, Path::new(&aside))?;
-    Ok(aside)
 }
 
 /// Reads the journal's lines. The last one, without its line end, is the torn end of an abrupt stop: what it

@@ -32,7 +32,9 @@ pub fn replace(
     write: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> io::Result<()> {
     let written = change(name, || {
-        let mut file = File::options().write(true).create(true).truncate(true).mode(mode).open(temporary)?;
+        // made anew, with its mode: one that a killed process left may have another
+        let _ = fs::remove_file(temporary);
+        let mut file = File::options().write(true).create_new(true).mode(mode).open(temporary)?;
         write(&mut file)?;
         file.sync_all()
     });

@@ -64,9 +64,14 @@ async fn open(settings: ClientSettings, demo: Option<Arc<dyn DemoControls>>) -> 
     let mut model = Model::new(first, sentence, preferences, TimeZone::system(), Instant::now());
     model.demo = demo.as_ref().map(|demo| Demo { processes: demo.processes() });
     model.facts = facts;
-    let actors =
-        Actors { client: client.clone(), demo, messages, payees: Arc::new(payees), exports, settings_file };
+    let (payees, keeping) = (Arc::new(payees), Arc::default());
+    let actors = Actors { client: client.clone(), demo, messages, payees, exports, settings_file, keeping };
+    actors.carry_out(Effect::LoadPayees, model.epoch);
     let result = converse(&mut model, &actors, received).await;
+    // there is no screen any more to tell on
+    if let Err(why) = actors.keep().await {
+        eprintln!("strife: what was changed last is not kept: {why}");
+    }
     client.stop().await;
     result
 }
