@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Effect, arming, history, home, overlay, step};
 use crate::commands::Action;
-use crate::forms::{Check, LoginField, TransferField, bank_at, insert};
+use crate::forms::{Check, LoginField, TransferField, TransferForm, bank_at, insert};
 use crate::model::{Focus, Model, Overlay, Screen};
 use crate::search;
 
@@ -175,7 +175,10 @@ pub(super) fn act_on_transfer(model: &mut Model, action: Action) -> Vec<Effect> 
         Action::NextField | Action::Down => form.field = form.field.step(true),
         Action::PreviousField | Action::Up => form.field = form.field.step(false),
         Action::Back => {
-            form.refund = None;
+            // what was filled in for a refund is not offered as an ordinary payment
+            if form.refund.is_some() {
+                *form = TransferForm { from: form.from, ..TransferForm::default() };
+            }
             model.screen = home(model);
         }
         Action::SavePayee => match model.transfer.payee(&model.view) {

@@ -14,6 +14,8 @@ use crate::model::Model;
 pub(super) const HIDDEN: &str = "••••••";
 /// Accounts that are shown at a time.
 const ACCOUNTS_MAX: u16 = 8;
+/// Columns of an account's name and the blank behind it, before an amount gives way.
+const NAME_WIDTH_MIN: usize = 10;
 /// From this height on there is room for the chart.
 const CHART_HEIGHT_MIN: u16 = 26;
 const CHART_HEIGHT: u16 = 10;
@@ -80,16 +82,12 @@ struct Columns {
 impl Columns {
     fn of(width: usize) -> Self {
         let (number, money) = (14, 15);
-        // what is posted gives way on a narrow terminal, what is held before it; the name takes what is left
-        let (posted, held) = (width >= 84, width >= 70);
+        // a margin, and a currency at the end
+        let name = |amounts: usize| width.saturating_sub(2 + number + amounts * money + 4);
+        // what is posted gives way on a narrow terminal, then what is held; the name takes what is left
+        let (posted, held) = (name(4) >= NAME_WIDTH_MIN, name(3) >= NAME_WIDTH_MIN);
         let amounts = 2 + usize::from(posted) + usize::from(held);
-        Self {
-            name: width.saturating_sub(2 + number + amounts * money + 4).max(8),
-            number,
-            money,
-            held,
-            posted,
-        }
+        Self { name: name(amounts), number, money, held, posted }
     }
 
     fn row(&self, [account, number, available, held, posted, incoming]: [&str; 6]) -> String {
