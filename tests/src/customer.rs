@@ -119,17 +119,22 @@ impl Customer {
 
     /// Pays; the order is on the disk when this returns.
     pub fn pay(&self, payee: &str, amount: &str, memo: &str) {
+        self.begin_payment();
         self.fill_in(payee, amount, memo);
         self.terminal.press_shown("review");
         self.confirm();
         self.close_receipt();
     }
 
-    /// Fills a transfer in, up to its last field.
+    /// Opens an empty transfer.
+    pub fn begin_payment(&self) {
+        self.terminal.press_shown("pay");
+        self.terminal.key_for("review");
+    }
+
+    /// Fills a transfer in, from the payee to its last field.
     pub fn fill_in(&self, payee: &str, amount: &str, memo: &str) {
         let terminal = &self.terminal;
-        terminal.press_shown("pay");
-        terminal.key_for("review");
         for (place, text) in [payee, amount, memo].into_iter().enumerate() {
             if place > 0 {
                 terminal.press_shown("next");
@@ -180,13 +185,6 @@ impl Customer {
         terminal.type_text(letters);
         terminal.wait_for(&format!("/ {letters}"));
         terminal.press_shown("apply");
-    }
-
-    /// Leaves the history, whatever it is filtered by.
-    pub fn close_history(&self) {
-        self.find("");
-        self.terminal.press_shown("back");
-        self.terminal.key_for("pay");
     }
 
     /// Begins to give back the movement in sight, and types another amount over the one that stands there.

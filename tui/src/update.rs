@@ -249,11 +249,12 @@ fn take_reply(model: &mut Model, reply: Reply) -> Vec<Effect> {
             }
         }
         Reply::Queued(Ok(id)) => {
-            let effects = remember_payee(model);
+            let mut effects = remember_payee(model);
             model.transfer = TransferForm { from: model.transfer.from, ..TransferForm::default() };
             model.screen = Screen::Overview;
             model.order = 0;
-            model.overlay = Some(Overlay::Receipt(id));
+            // it may have ended before this answer came
+            effects.extend(overlay::open_order(model, id));
             return effects;
         }
         Reply::Queued(Err(why)) => model.toast(NoticeKind::Bad, format!("Nothing was queued: {why}")),
@@ -329,7 +330,7 @@ fn take_view(model: &mut Model, view: View) -> Vec<Effect> {
         .orders
         .iter()
         .filter(|order| order.state.is_ended())
-        .filter(|order| model.order_by_id(order.id).is_some_and(|known| known.state != order.state))
+        .filter(|order| model.order_by_id(order.id).is_none_or(|known| known.state != order.state))
         .map(|order| order.id)
         .collect();
     let news = model.take_view(view);

@@ -14,7 +14,7 @@ use strife_tui::theme::Theme;
 use strife_tui::update::{Effect, Msg, Reply, update};
 
 use fixture::{
-    drawn, key, key_of, life, model, model_with, movement, preferences, states, text, type_text, view,
+    drawn, key, key_of, life, model, model_with, movement, order, preferences, states, text, type_text, view,
     wait_until_armed,
 };
 
@@ -463,11 +463,37 @@ fn details_show_the_life_that_the_bank_tells_and_a_refund_begins_from_what_is_le
     assert_eq!(model.transfer.to.value(), "100000000190@Bank1");
     model.transfer.amount = "10.01".into();
     assert!(text_of(&model).contains("More than can still be given back"));
+    // left, it is not offered as an ordinary payment
+    key(&mut model, KeyCode::Esc);
+    key(&mut model, KeyCode::Char('t'));
+    assert_eq!((model.transfer.to.value(), model.transfer.amount.value()), ("", ""));
+    assert!(model.transfer.refund.is_none());
     // money that left cannot be given back
     let mut model = self::model(Screen::History);
     model.history.chosen = 2;
     assert_eq!(key(&mut model, KeyCode::Char('r')), []);
     assert_eq!(model.screen, Screen::History);
+}
+
+#[test]
+fn an_order_that_ends_at_once_shows_its_life_whichever_news_comes_first() {
+    let credited = OrderState::Posted { credit: Credit::Account };
+    let id = |number| TransferId([number; 16]);
+    let queued = |model: &mut Model, number| {
+        let epoch = model.epoch;
+        update(model, Msg::Reply { epoch, reply: Reply::Queued(Ok(id(number))) })
+    };
+    // it has ended already
+    let mut model = model(Screen::Overview);
+    let place = model.view.orders.iter().position(|order| order.state == credited).unwrap();
+    let number = u8::try_from(place + 1).unwrap();
+    assert_eq!(queued(&mut model, number), [Effect::LoadLife(key_of(number))]);
+    // it is not in sight yet, and stands there with its end
+    let mut model = self::model(Screen::Overview);
+    assert_eq!(queued(&mut model, 77), []);
+    let mut view = view();
+    view.orders.insert(0, order(77, credited));
+    assert_eq!(update(&mut model, Msg::View(Box::new(view))), [Effect::LoadLife(key_of(77))]);
 }
 
 #[test]
@@ -563,6 +589,15 @@ fn a_balance_in_a_currency_that_nobody_knows_is_shown_in_words() {
     strife_tui::forms::insert(&mut model.transfer.amount, "1");
     assert!(model.transfer.payment(&model.view).is_err());
     drawn(&model, 80, 24);
+}
+
+#[test]
+fn an_accounts_amounts_have_their_currency_at_every_width() {
+    for width in 60..=200 {
+        let shown = text(&drawn(&model(Screen::Overview), width, 30));
+        let row = shown.lines().find(|line| line.contains("100000000190")).unwrap();
+        assert!(row.contains("– EUR"), "{width}: {row}");
+    }
 }
 
 #[test]
