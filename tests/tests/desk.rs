@@ -252,7 +252,7 @@ fn a_damaged_outbox_is_said_on_the_screen_and_kept() {
 async fn a_damaged_profile_is_said_and_kept_and_hides_the_queue_from_nobody_for_long() {
     let network = TestNetwork::start(PROGRAM, 1);
     let dir = tempfile::tempdir().unwrap();
-    let settings = ClientSettings::load(&own_settings(&network, dir.path())).unwrap();
+    let settings = ClientSettings::load(&network.own_client(dir.path())).unwrap();
     let within = Duration::from_secs(15);
     let sign_in = async |client: &Client| {
         client.wait_for(within, |view| view.connection.is_online()).await.unwrap();
