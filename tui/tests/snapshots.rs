@@ -194,7 +194,8 @@ fn inbox_and_settings() {
     agree("settings", screen(Screen::Settings));
     agree("notice", |preferences| {
         let mut model = model_with(Screen::Inbox, preferences);
-        let text = "1 entry of the outbox cannot be read; a copy is /home/una/.local/share/strife/outbox.broken-1";
+        let text =
+            "1 entry of the outbox cannot be read; a copy is /home/una/.local/share/strife/outbox.broken-1";
         let notice = Notice { number: 1, at_ms: 1_700_000_000_000, kind: NoticeKind::Bad, text: text.into() };
         model.inbox = vec![notice.clone()];
         model.overlay = Some(Overlay::Notice(Box::new(notice)));
