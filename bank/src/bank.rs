@@ -20,7 +20,7 @@ use crate::journal::OpenStore;
 use crate::ledger::state::{AccountState, BankName, Own, PersonId, SessionId, State};
 use crate::login::Nonces;
 use crate::passwords::Passwords;
-use crate::projection::ProjectionReader;
+use crate::projection::{LookupError, ProjectionReader};
 use crate::writer::{Queued, Shared};
 
 /// A session that was checked against the bank's own record.
@@ -149,9 +149,9 @@ impl Bank {
     ///
     /// # Errors
     /// [`Refusal::Busy`] if they cannot be read now.
-    pub async fn read_projections<T: Send + 'static>(
+    pub async fn read_projections<T: Send + 'static, E: Into<LookupError> + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&ProjectionReader) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&ProjectionReader) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Refusal> {
         let bank = self.clone();
         let done = self.seams.work.blocking(move || {
@@ -160,7 +160,7 @@ impl Bank {
                 Some(reader) => reader,
                 None => ProjectionReader::open(&bank.data_dir, &bank.own.network)?,
             };
-            let result = read(&reader);
+            let result = read(&reader).map_err(Into::into);
             bank.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
             result
         });

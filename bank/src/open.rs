@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use strife_faults::{Bug, planted};
 use strife_proto::domain::LoginName;
+use strife_seams::files;
 
 use crate::journal::reader::ReadError;
 use crate::journal::store::OpenError;
@@ -100,15 +101,17 @@ impl Folder {
         let at = |source| FolderError::Folder { path: dir.to_owned(), source };
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
-        let lock = File::create(dir.join("lock")).map_err(at)?;
+        let lock = files::open_to_overwrite(&dir.join("lock")).map_err(at)?;
         take(&lock).map_err(|_| FolderError::InUse(dir.to_owned()))?;
-        // before anything is moved: where a start is refused, every file stays as it was found
+        // opening moves the write-ahead log into the file, and makes a journal where there is none: everybody who has
+        // seen more is asked before, so that where a start is refused, every file stays as it was found
         if let Some(journal) = stores.before(dir).map_err(WitnessError::from)? {
-            witness::check(dir, journal.as_ref())?;
+            witness::check(dir, &own, journal.as_ref())?;
         }
+        snapshot::tidy(dir)?;
         let mut store = stores.open(dir, &own)?;
         let journal = stores.reader(dir)?;
-        witness::check(dir, journal.as_ref())?;
+        witness::check(dir, &own, journal.as_ref())?;
         let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
         let (snapshot, people) = std::thread::scope(|scope| {
@@ -166,7 +169,7 @@ fn people(store: &dyn Store) -> Result<People, FolderError> {
 }
 
 fn load_sessions(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {
-    store.forget_sessions(now_ms)?;
+    store.forget(now_ms)?;
     for (id, person, expires_at_ms) in store.sessions()? {
         state.sessions.insert(id, Session { person, expires_at_ms });
     }

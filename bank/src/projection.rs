@@ -4,6 +4,7 @@
 
 mod life;
 mod read;
+mod segments;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -12,18 +13,20 @@ use std::time::Duration;
 pub use life::Recorded;
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
+pub use segments::LookupError;
 use strife_faults::kill::{self, When};
+use strife_seams::files;
 use tokio::sync::watch;
 pub use write::describe;
 
 use crate::journal::connection::{configure, open_still};
 use crate::journal::reader::{JournalRead, ReadError};
-use crate::journal::{Checkpointer, OpenStore};
+use crate::journal::{Chain, Checkpointer, OpenStore};
 
 /// The projections' file in a bank's data folder.
 pub const FILE: &str = "projections.db";
 
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;
@@ -48,6 +51,9 @@ const SCHEMA: &str = "
         acknowledgement BLOB, position INTEGER NOT NULL, order_bytes BLOB NOT NULL, payee_account TEXT,
         promised_at_ms INTEGER, promised_position INTEGER, refunded INTEGER NOT NULL,
         PRIMARY KEY (bank, id, hash)) STRICT, WITHOUT ROWID;
+    CREATE TABLE segments (
+        of TEXT NOT NULL, bank TEXT NOT NULL, prefix BLOB NOT NULL, count INTEGER NOT NULL, sum BLOB NOT NULL,
+        PRIMARY KEY (of, bank, prefix)) STRICT, WITHOUT ROWID;
     CREATE TABLE balances (account TEXT PRIMARY KEY, posted INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE movements (
         account TEXT NOT NULL, position INTEGER NOT NULL, leg INTEGER NOT NULL, at_ms INTEGER NOT NULL,
@@ -92,32 +98,33 @@ pub struct Projector {
     checkpointer: Option<Checkpointer>,
     connection: Connection,
     network: String,
-    batch: u64,
+    /// The journal's chain as far as it is projected: each batch was found to continue it.
+    chain: Chain,
     progress: watch::Sender<u64>,
 }
 
 impl Projector {
-    /// Opens the projections of a data folder, or begins them anew where they are missing, of another schema,
-    /// or not of this journal.
+    /// Opens the projections of a data folder, or begins them anew where they are missing, of another schema, not of
+    /// this journal, or not what was projected.
     ///
     /// # Errors
     /// [`ProjectionError`].
     pub fn open(dir: &Path, stores: &dyn OpenStore, network: &str) -> Result<Self, ProjectionError> {
         let journal = stores.reader(dir)?;
         let path = dir.join(FILE);
-        let (connection, batch, position) = match open_file(&path, journal.as_ref()) {
+        let (connection, chain) = match open_file(&path, journal.as_ref()) {
             Ok(Some(opened)) => opened,
             found => {
                 if path.exists() {
                     let why = found.err().map(|error| error.to_string());
                     tracing::warn!(
                         target: "strife::daemon",
-                        file = %path.display(), why = why.unwrap_or_else(|| "of another schema or journal".into()),
+                        file = %path.display(), why = why.unwrap_or_else(|| "of another schema or journal, or damaged".into()),
                         "the projections are made anew"
                     );
                 }
                 remove(&path)?;
-                (create(&path)?, 0, 0)
+                (create(&path)?, Chain::default())
             }
         };
         Ok(Self {
@@ -125,8 +132,8 @@ impl Projector {
             checkpointer: stores.checkpointer(dir)?,
             connection,
             network: network.to_owned(),
-            batch,
-            progress: watch::Sender::new(position),
+            progress: watch::Sender::new(chain.next_position - 1),
+            chain,
         })
     }
 
@@ -138,7 +145,7 @@ impl Projector {
     /// Projects everything that the journal has.
     ///
     /// # Errors
-    /// [`ProjectionError`].
+    /// [`ProjectionError`]; above all a batch that does not continue the chain.
     pub fn catch_up(&mut self) -> Result<(), ProjectionError> {
         while self.step()? {}
         Ok(())
@@ -146,14 +153,14 @@ impl Projector {
 
     /// Projects one transaction's worth; `false` if nothing was left.
     fn step(&mut self) -> Result<bool, ProjectionError> {
-        let batches = self.journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
-        let Some(last) = batches.last() else { return Ok(false) };
-        let (number, position) = (last.number, last.first_position + last.count - 1);
+        let batches = self.journal.batches_after(self.chain.number, BATCHES_PER_COMMIT_MAX)?;
+        if batches.is_empty() {
+            return Ok(false);
+        }
         kill::passes(When::Before, "write/projections");
-        write::project(&mut self.connection, &self.network, &batches)?;
+        write::project(&mut self.connection, &self.network, &mut self.chain, &batches)?;
         kill::passes(When::After, "write/projections");
-        self.batch = number;
-        self.progress.send_replace(position);
+        self.progress.send_replace(self.chain.next_position - 1);
         Ok(true)
     }
 
@@ -192,7 +199,7 @@ impl Projector {
 pub struct Scratch {
     connection: Connection,
     network: String,
-    batch: u64,
+    chain: Chain,
 }
 
 impl Scratch {
@@ -201,7 +208,7 @@ impl Scratch {
     /// # Errors
     /// What SQLite says.
     pub fn create(path: &Path, network: &str) -> rusqlite::Result<Self> {
-        Ok(Self { connection: create(path)?, network: network.to_owned(), batch: 0 })
+        Ok(Self { connection: create(path)?, network: network.to_owned(), chain: Chain::default() })
     }
 
     /// Projects the batches that are not projected yet, up to one.
@@ -209,20 +216,20 @@ impl Scratch {
     /// # Errors
     /// [`ProjectionError`].
     pub fn project(&mut self, journal: &dyn JournalRead, last: u64) -> Result<&Connection, ProjectionError> {
-        while self.batch < last {
-            let mut batches = journal.batches_after(self.batch, BATCHES_PER_COMMIT_MAX)?;
+        while self.chain.number < last {
+            let mut batches = journal.batches_after(self.chain.number, BATCHES_PER_COMMIT_MAX)?;
             batches.retain(|batch| batch.number <= last);
-            let Some(end) = batches.last() else { break };
-            let number = end.number;
-            write::project(&mut self.connection, &self.network, &batches)?;
-            self.batch = number;
+            if batches.is_empty() {
+                break;
+            }
+            write::project(&mut self.connection, &self.network, &mut self.chain, &batches)?;
         }
         Ok(&self.connection)
     }
 
     /// For look-ups in what is projected.
     pub fn into_reader(self) -> ProjectionReader {
-        ProjectionReader { connection: self.connection, network: self.network }
+        ProjectionReader::over(self.connection, self.network)
     }
 }
 
@@ -249,8 +256,9 @@ pub fn seen(dir: &Path) -> Option<(u64, [u8; 32])> {
     progress.ok()
 }
 
-/// The file with the last batch and position that it holds; `None` if it is not of this schema and journal.
-fn open_file(path: &Path, journal: &dyn JournalRead) -> rusqlite::Result<Option<(Connection, u64, u64)>> {
+/// The file, and the chain as far as it is projected; `None` if it is not of this schema and journal, or not what was
+/// projected.
+fn open_file(path: &Path, journal: &dyn JournalRead) -> rusqlite::Result<Option<(Connection, Chain)>> {
     if !path.exists() {
         return Ok(None);
     }
@@ -266,9 +274,28 @@ fn open_file(path: &Path, journal: &dyn JournalRead) -> rusqlite::Result<Option<
         })
         .optional()?;
     let Some((batch, position, hash)) = progress else { return Ok(None) };
-    let batch = batch.cast_unsigned();
-    let same = batch == 0 || journal.hash_of(batch)? == Some(hash);
-    Ok(same.then_some((connection, batch, position.cast_unsigned())))
+    let (number, position) = (batch.cast_unsigned(), position.cast_unsigned());
+    let end = match number.checked_sub(1) {
+        None => Chain::default(),
+        Some(before) => match journal.batches_after(before, 1)?.pop() {
+            Some(last) if last.number == number => Chain {
+                number,
+                next_position: last.first_position.saturating_add(last.count),
+                hash: last.hash,
+            },
+            _ => return Ok(None),
+        },
+    };
+    let same = (position.checked_add(1), hash) == (Some(end.next_position), end.hash);
+    Ok((same && segments::newest_are_whole(&connection)?).then_some((connection, end)))
+}
+
+/// Takes the projections of a folder away, since what they say is not believed: the next start makes them anew.
+///
+/// # Errors
+/// [`ProjectionError::File`].
+pub fn discard(dir: &Path) -> Result<(), ProjectionError> {
+    remove(&dir.join(FILE))
 }
 
 /// Takes the file and its write-ahead log away.
@@ -276,12 +303,11 @@ fn remove(path: &Path) -> Result<(), ProjectionError> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(ProjectionError::File { path: name.into(), source });
-            }
-            _ => {}
+        let path = PathBuf::from(name);
+        if !path.exists() {
+            continue;
         }
+        files::remove("projections_anew", &path).map_err(|source| ProjectionError::File { path, source })?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 
 use crate::journal::reader::{JournalRead, ReadError, entries_of};
 use crate::journal::{Batch, Chain};
-use crate::ledger::{Entry, Overlay, State, apply};
+use crate::ledger::{ApplyError, Entry, Overlay, State, apply};
 use crate::open::FolderError;
 
 /// Entries read at a time, about: enough to make a read worth it, few enough to stay in the processor's cache.
@@ -71,7 +71,8 @@ pub fn replay(
             ahead -= 1;
             let batches = batches?;
             for entries in &batches {
-                apply_batch(state, entries)?;
+                apply_all(state, entries)
+                    .map_err(|(position, source)| FolderError::Entry { position, source })?;
                 unswept += entries.len();
             }
             // freeing them takes as long as applying them; if the decoder has ended, they are freed here
@@ -109,11 +110,15 @@ fn decode(
     chain
 }
 
-fn apply_batch(state: &mut State, entries: &[Entry]) -> Result<(), FolderError> {
+/// Applies entries to the state, all or none.
+///
+/// # Errors
+/// The position of the first entry that does not fit, and why.
+pub fn apply_all(state: &mut State, entries: &[Entry]) -> Result<(), (u64, ApplyError)> {
     let mut overlay = Overlay::over(state);
     for entry in entries {
         let position = overlay.next_position;
-        apply(&mut overlay, entry).map_err(|source| FolderError::Entry { position, source })?;
+        apply(&mut overlay, entry).map_err(|error| (position, error))?;
     }
     let changes = overlay.into_changes();
     state.merge(changes);

@@ -27,7 +27,7 @@ use crate::ledger::state::{BankName, Own};
 use crate::login::Nonces;
 use crate::open::{Folder, FolderError};
 use crate::passwords::{Cost, Passwords};
-use crate::projection::{ProjectionError, ProjectionReader};
+use crate::projection::{self, ProjectionError, ProjectionReader};
 use crate::service::admin::Admin;
 use crate::service::gateways::Gateways;
 use crate::snapshot::Keeper;
@@ -244,7 +244,11 @@ pub async fn run(
         projector.result().await.ok_or(RunError::Panicked("projector"))??;
     }
     if writer.has_ended() {
-        writer.result().await.ok_or(RunError::Panicked("writer"))??;
+        let ended = writer.result().await.ok_or(RunError::Panicked("writer"))?;
+        if let Err(WriterError::Projections(_)) = &ended {
+            projection::discard(&settings.data_dir)?;
+        }
+        ended?;
     }
     drop(lock);
     served

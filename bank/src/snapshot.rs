@@ -11,11 +11,12 @@ mod file;
 pub mod keeper;
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 pub use encode::digest;
 pub use keeper::Keeper;
+use strife_seams::files as disk;
 
 use crate::journal::{Chain, JournalRead};
 use crate::ledger::State;
@@ -31,6 +32,11 @@ const SNAPSHOTS_KEPT: usize = 2;
 const PREFIX: &str = "snapshot-";
 const SUFFIX: &str = ".bin";
 const SET_ASIDE: &str = "refused";
+
+/// One that is being written.
+const TEMPORARY: &str = "snapshot.tmp";
+/// Mode of a snapshot's file: it holds what people own.
+const MODE: u32 = 0o600;
 
 /// Why a snapshot is not believed.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +113,14 @@ pub fn read(path: &Path, own: &Own) -> Result<Snapshot, Unbelieved> {
     decode::decode(File::open(path)?, own)
 }
 
+/// The batch that a snapshot's head says it has seen; the digest over the file is not checked.
+///
+/// # Errors
+/// [`Unbelieved`].
+pub fn batch_of(path: &Path, own: &Own) -> Result<u64, Unbelieved> {
+    decode::batch_of(File::open(path)?, own)
+}
+
 /// The newest snapshot that fits the journal. Those that do not are set aside, with a line in the log.
 ///
 /// # Errors
@@ -135,28 +149,41 @@ pub fn newest(dir: &Path, own: &Own, journal: &dyn JournalRead) -> Result<Option
                     snapshot = %path.display(), %why, now = %aside.display(),
                     "a snapshot is not believed and is set aside"
                 );
-                std::fs::rename(&path, &aside).map_err(at(&path))?;
+                disk::rename("snapshot_aside", &path, &aside).map_err(at(&path))?;
             }
         }
     }
     Ok(None)
 }
 
-/// Writes a snapshot, synced and renamed into place, and takes away those that are not needed any more.
+/// Writes a snapshot, synced and renamed into place, and takes away those that are not needed any more. One that fails
+/// leaves nothing behind.
 ///
 /// # Errors
 /// What the system says, with the file.
 pub fn write(dir: &Path, state: &State, chain: &Chain) -> Result<PathBuf, SnapshotError> {
-    let temporary = dir.join("snapshot.tmp");
     let path = dir.join(format!("{PREFIX}{:020}{SUFFIX}", chain.number));
     let at = |source| SnapshotError::Io { path: path.clone(), source };
-    let mut out = BufWriter::with_capacity(file::BUFFER_BYTES, File::create(&temporary).map_err(at)?);
-    encode::encode(state, chain, &mut out).map_err(at)?;
-    out.into_inner().map_err(|error| at(error.into_error()))?.sync_all().map_err(at)?;
-    std::fs::rename(&temporary, &path).map_err(at)?;
-    File::open(dir).and_then(|folder| folder.sync_all()).map_err(at)?;
+    disk::replace("snapshot", &dir.join(TEMPORARY), &path, MODE, |file| {
+        let mut out = BufWriter::with_capacity(file::BUFFER_BYTES, file);
+        encode::encode(state, chain, &mut out)?;
+        out.flush()
+    })
+    .map_err(at)?;
     for old in files(dir).map_err(at)?.iter().skip(SNAPSHOTS_KEPT) {
-        std::fs::remove_file(old).map_err(at)?;
+        disk::remove("snapshot_removal", old).map_err(at)?;
     }
     Ok(path)
+}
+
+/// Takes away what a process left that ended while it wrote a snapshot.
+///
+/// # Errors
+/// What the system says, with the file.
+pub fn tidy(dir: &Path) -> Result<(), SnapshotError> {
+    let path = dir.join(TEMPORARY);
+    if path.is_file() {
+        disk::remove("snapshot_left", &path).map_err(|source| SnapshotError::Io { path, source })?;
+    }
+    Ok(())
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::journal::mark::Mark;
 use crate::journal::{JournalRead, mark};
-use crate::projection;
+use crate::ledger::state::Own;
+use crate::{projection, snapshot};
 
 /// How far somebody has seen the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,14 @@ pub enum WitnessError {
     /// The journal is not what was acknowledged.
     #[error(transparent)]
     Shortened(#[from] Shortened),
+    /// The folder cannot be read.
+    #[error("{path}: {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The journal cannot be read.
     #[error(
         "journal.db cannot be read: {0}. Keep every file of the folder as it is, and restore the journal \
@@ -57,10 +66,11 @@ pub enum WitnessError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-impl From<WitnessError> for crate::snapshot::SnapshotError {
+impl From<WitnessError> for snapshot::SnapshotError {
     fn from(error: WitnessError) -> Self {
         match error {
             WitnessError::Shortened(shortened) => shortened.into(),
+            WitnessError::Folder { path, source } => Self::Io { path, source },
             WitnessError::Sqlite(error) => error.into(),
         }
     }
@@ -79,13 +89,13 @@ impl Seen {
     }
 }
 
-/// Checks the journal of a folder against its mark and its projections. Snapshots are checked where they are read.
-/// Projections that have seen *another* batch are no reason to refuse: they are made anew. The mark is, since it
-/// carries a digest of its own.
+/// Checks the journal of a folder against its mark, its projections and its snapshots. Projections and snapshots that
+/// have seen *another* batch are no reason to refuse: they are not believed, and made anew. The mark is: it carries a
+/// digest of its own, and nothing else could have written it.
 ///
 /// # Errors
 /// [`WitnessError`].
-pub fn check(dir: &Path, journal: &dyn JournalRead) -> Result<(), WitnessError> {
+pub fn check(dir: &Path, own: &Own, journal: &dyn JournalRead) -> Result<(), WitnessError> {
     if let Some((batch, _)) = projection::seen(dir) {
         Seen { by: dir.join(projection::FILE), batch }.is_within(journal)?;
     }
@@ -94,6 +104,17 @@ pub fn check(dir: &Path, journal: &dyn JournalRead) -> Result<(), WitnessError> 
         seen.clone().is_within(journal)?;
         if number > 0 && journal.hash_of(number)? != Some(hash) {
             return Err(Shortened::Other(seen).into());
+        }
+    }
+    let folder = |source| WitnessError::Folder { path: dir.to_owned(), source };
+    for path in snapshot::files(dir).map_err(folder)? {
+        // its head alone is enough where the journal reaches as far; a damaged one is no witness
+        let Ok(batch) = snapshot::batch_of(&path, own) else { continue };
+        let seen = Seen { by: path.clone(), batch };
+        let within = seen.is_within(journal);
+        let ends_before = matches!(within, Err(WitnessError::Shortened(_)));
+        if !ends_before || snapshot::read(&path, own).is_ok() {
+            within?;
         }
     }
     Ok(())

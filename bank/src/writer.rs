@@ -25,7 +25,7 @@ use crate::command::{Answer, Command, Respond};
 use crate::journal::{AppendError, Chain, Row, Store};
 use crate::ledger::state::Changes;
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
-use crate::projection::{ProjectionReader, describe};
+use crate::projection::{LookupError, ProjectionReader, describe};
 pub(crate) use decide::person_of;
 use evict::Eviction;
 
@@ -95,9 +95,9 @@ pub enum WriterError {
     /// The journal failed; nobody was answered.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The projections failed.
-    #[error("the projections cannot be read: {0}")]
-    Projections(#[from] rusqlite::Error),
+    /// What the projections say cannot be believed.
+    #[error(transparent)]
+    Projections(#[from] LookupError),
 }
 
 /// A batch that is being decided.
@@ -240,8 +240,8 @@ impl Writer {
             let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
             match self.store.append(&row, &rows).await {
                 Ok(()) => {}
-                Err(AppendError::Full(error)) => {
-                    tracing::error!(target: "strife::daemon", %error, "no room for the journal; asking to try again");
+                Err(error @ (AppendError::Full(_) | AppendError::HeldUp(_))) => {
+                    tracing::error!(target: "strife::daemon", %error, "nothing is written; asking to try again");
                     answer_all(responds, std::iter::repeat(Answer::Unavailable));
                     return Ok(());
                 }

@@ -122,21 +122,27 @@ impl Vault {
         let put = move |store: &dyn SecretStore| {
             // connecting proves nothing: a store that does not even read is not written to
             store.get(&name)?;
-            store.put(&name, &mine)?;
-            match store.get(&name)? {
-                Some(read) if read.as_slice() == mine.as_slice() => Ok(()),
-                _ => Err(SecretError::Unavailable("it did not keep the session".into())),
-            }
+            store.put(&name, &mine)
         };
+        self.ask(store, put, self.undo(secret)).await?;
+        // read by another thread than the one that wrote: what a store keeps for one thread alone is not kept
         let (name, mine) = (self.name.clone(), secret.clone());
-        let undo = move |store: &dyn SecretStore| {
-            // nobody waits any more, and the person has been told that nothing is kept here
+        let prove = move |store: &dyn SecretStore| match store.get(&name)? {
+            Some(read) if read.as_slice() == mine.as_slice() => Ok(()),
+            _ => Err(SecretError::Unavailable("it did not keep the session".into())),
+        };
+        self.ask(store, prove, self.undo(secret)).await
+    }
+
+    /// What is done with an answer for which nobody waits any more: the person has been told that nothing is kept.
+    fn undo(&self, secret: &Arc<Zeroizing<Vec<u8>>>) -> impl FnOnce(&dyn SecretStore) + Send + use<> {
+        let (name, mine) = (self.name.clone(), secret.clone());
+        move |store: &dyn SecretStore| {
             if store.get(&name).is_ok_and(|read| read.is_some_and(|read| *read == **mine)) {
                 // it has answered just now; if it does not any more, the session ends by itself
                 let _ = store.remove(&name);
             }
-        };
-        self.ask(store, put, undo).await
+        }
     }
 
     /// Takes the session out of every store. What a store does not let go is ended by the session's own time.

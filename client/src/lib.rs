@@ -8,6 +8,7 @@
 //! never: a screen, a password kept.
 
 pub mod api;
+mod aside;
 pub mod credentials;
 pub mod device;
 pub mod doctor;

@@ -2,14 +2,14 @@
 //! sent on the disk before its first byte leaves.
 //!
 //! Each change is first a line of an append-only journal, synced: that is the commit point. sled holds the same
-//! orders, flushed before anybody is answered; where the two differ at opening, the higher revision is right.
-//! What cannot be read is moved aside and named on the screen, never deleted.
+//! orders, flushed before anybody is answered; where the two differ at opening, the higher revision is right, and of one
+//! revision what has the right checksum. What cannot be read, or is not what was written, is moved aside and named on the
+//! screen, never deleted and never sent.
 
 mod look;
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, TryLockError};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,11 @@ use serde::{Deserialize, Serialize};
 use strife_faults::kill::{self, When};
 use strife_proto::commit::{Code, TransferId};
 use strife_proto::domain::ReceivedOrder;
+use strife_proto::signing::sha256;
 use strife_proto::{Refusal, v1};
+use strife_seams::files;
 
+use crate::aside::move_aside;
 pub use look::{Look, look};
 
 /// Orders kept at the most, ended ones included; past that a new one is refused with words.
@@ -185,7 +188,7 @@ pub struct Outbox {
     _lock: File,
 }
 
-/// One change of one order.
+/// One change of one order, as it is written: [`Line::encode`].
 #[derive(Clone, Serialize, Deserialize)]
 struct Line {
     id: String,
@@ -193,6 +196,44 @@ struct Line {
     revision: u64,
     /// `None` takes the order away.
     stored: Option<Stored>,
+}
+
+/// What stands between a line's JSON and its checksum: no JSON contains it, so that a line without one, of an earlier
+/// program, is told apart.
+const CHECKSUM_MARK: &[u8] = b" sha256:";
+
+/// Hexadecimal digits of a line's checksum: 16 bytes of SHA-256.
+const CHECKSUM_DIGITS: usize = 32;
+
+/// The checksum of a line's JSON.
+fn checksum(json: &[u8]) -> String {
+    sha256(json).iter().take(CHECKSUM_DIGITS / 2).map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Line {
+    /// JSON and its checksum, without a line end.
+    fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut text = serde_json::to_vec(self)?;
+        let checksum = checksum(&text);
+        text.extend(CHECKSUM_MARK);
+        text.extend(checksum.as_bytes());
+        Ok(text)
+    }
+
+    /// Reads a line; `None` for one that is not what was written. One of an earlier program has no checksum, and ends
+    /// with its JSON.
+    fn decode(text: &[u8]) -> Option<(TransferId, Self)> {
+        let json = if text.ends_with(b"}") {
+            text
+        } else {
+            let (json, end) =
+                text.split_at_checked(text.len().checked_sub(CHECKSUM_MARK.len() + CHECKSUM_DIGITS)?)?;
+            let stored = end.strip_prefix(CHECKSUM_MARK)?;
+            (stored == checksum(json).as_bytes()).then_some(json)?
+        };
+        let line = serde_json::from_slice::<Self>(json).ok()?;
+        Some((line.id.parse().ok()?, line))
+    }
 }
 
 /// The newest change of each order that could be read, and how much could not.
@@ -204,21 +245,24 @@ struct Read {
 
 impl Read {
     fn take(&mut self, text: &[u8]) {
-        match serde_json::from_slice::<Line>(text) {
-            Ok(line) => self.keep_newer(line),
-            Err(_) => self.unreadable += 1,
+        match Line::decode(text) {
+            Some((id, line)) => self.keep_newer(id, line),
+            None => self.unreadable += 1,
         }
     }
 
-    fn keep_newer(&mut self, line: Line) {
-        let Ok(id) = line.id.parse::<TransferId>() else {
-            self.unreadable += 1;
-            return;
-        };
+    fn keep_newer(&mut self, id: TransferId, line: Line) {
         if self.lines.get(&id).is_none_or(|known| line.revision >= known.revision) {
             self.lines.insert(id, line);
         }
     }
+}
+
+/// Whether a client works in a data folder now.
+pub fn is_in_use(dir: &Path) -> bool {
+    // let go again at once; who opens the outbox takes it for good
+    File::open(dir.join("outbox.lock"))
+        .is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 impl Outbox {
@@ -232,7 +276,7 @@ impl Outbox {
         strife_certs::pem::make_private_dir(dir)
             .map_err(|_| at(std::io::Error::other("the folder cannot be made")))?;
         // sled's own lock is held by a dead process's last thread for a moment, and its error does not tell
-        let lock = File::create(dir.join("outbox.lock")).map_err(at)?;
+        let lock = files::open_to_overwrite(&dir.join("outbox.lock")).map_err(at)?;
         lock.try_lock().map_err(|_| OutboxError::InUse(dir.to_owned()))?;
 
         let mut read = Read::default();
@@ -250,10 +294,10 @@ impl Outbox {
         if read.unreadable > 0 {
             let aside = format!("{}.broken-{}", journal_path.display(), crate::now_ms());
             if journal_path.exists() {
-                std::fs::copy(&journal_path, &aside).map_err(at)?;
+                files::copy("outbox_aside", &journal_path, Path::new(&aside)).map_err(at)?;
             }
             trouble.push(format!(
-                "{} entries of the outbox cannot be read; a copy is {aside}.",
+                "{} entries of the outbox are damaged and not believed; a copy is {aside}.",
                 read.unreadable
             ));
         }
@@ -274,7 +318,7 @@ impl Outbox {
         database.clear().map_err(|error| error.to_string())?;
         for (id, stored) in &self.orders {
             let line = Line { id: id.to_string(), revision: self.revision, stored: Some(stored.clone()) };
-            let value = serde_json::to_vec(&line).map_err(|error| error.to_string())?;
+            let value = line.encode().map_err(|error| error.to_string())?;
             database.insert(id.0, value).map_err(|error| error.to_string())?;
         }
         database.flush().map(|_| ()).map_err(|error| error.to_string())
@@ -283,7 +327,7 @@ impl Outbox {
     /// Writes a change down: the journal decides, sled follows.
     async fn change(&mut self, id: TransferId, stored: Option<&Stored>) -> Result<(), OutboxError> {
         let line = Line { id: id.to_string(), revision: self.revision + 1, stored: stored.cloned() };
-        let text = serde_json::to_vec(&line)?;
+        let text = line.encode()?;
         self.journal.append(&text)?;
         self.revision += 1;
         match stored {
@@ -341,12 +385,12 @@ impl Journal {
             return Err(OutboxError::Broken);
         }
         let line = [text, b"\n"].concat();
-        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        let written = files::append("outbox_line", &mut self.file, &line);
         let Err(source) = written else {
             self.good_len += line.len() as u64;
             return Ok(());
         };
-        if self.file.set_len(self.good_len).and_then(|()| self.file.sync_data()).is_err() {
+        if files::shorten("outbox_line_taken_back", &self.file, self.good_len).is_err() {
             self.broken = true;
             return Err(OutboxError::Broken);
         }
@@ -363,15 +407,12 @@ impl Journal {
         let mut text = Vec::new();
         for (id, stored) in orders {
             let line = Line { id: id.to_string(), revision, stored: Some(stored.clone()) };
-            text.extend(serde_json::to_vec(&line)?);
+            text.extend(line.encode()?);
             text.push(b'\n');
         }
         strife_certs::pem::write_secret(path, &text)
             .map_err(|error| at(std::io::Error::other(error.to_string())))?;
-        if let Some(parent) = path.parent() {
-            File::open(parent).and_then(|dir| dir.sync_all()).map_err(at)?;
-        }
-        let file = OpenOptions::new().append(true).open(path).map_err(at)?;
+        let file = files::open_to_append(path).map_err(at)?;
         Ok(Self { file, path: path.to_owned(), good_len: text.len() as u64, broken: false })
     }
 }
@@ -391,12 +432,6 @@ fn open_sled(path: &Path, read: &mut Read) -> Result<sled::Db, String> {
     Ok(database)
 }
 
-fn move_aside(path: &Path) -> std::io::Result<String> {
-    let aside = format!("{}.broken-{}", path.display(), crate::now_ms());
-    std::fs::rename(path, &aside)?;
-    Ok(aside)
-}
-
 /// Reads the journal's lines. The last one, without its line end, is the torn end of an abrupt stop: what it
 /// would have said was never acknowledged.
 fn read_journal(path: &Path, read: &mut Read) -> std::io::Result<()> {
@@ -414,6 +449,8 @@ fn read_journal(path: &Path, read: &mut Read) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
+    use std::io::Write;
     use strife_proto::domain::{Currency, Money, Order};
 
     pub(super) fn stored(id: u8) -> (TransferId, Stored) {
@@ -480,5 +517,57 @@ mod tests {
         let outbox = Outbox::open(dir.path()).unwrap();
         assert_eq!(outbox.all(), &BTreeMap::from([(one, first)]));
         assert!(outbox.trouble.as_deref().unwrap().contains("1 entries"));
+    }
+
+    #[tokio::test]
+    async fn a_flipped_bit_anywhere_in_a_line_is_noticed_and_what_sled_holds_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, first) = stored(1);
+        let first = Stored { sent: true, attempts: 3, ..first };
+        Outbox::open(dir.path()).unwrap().put(one, &first).await.unwrap();
+        let path = dir.path().join("outbox.journal");
+        let whole = std::fs::read(&path).unwrap();
+        let mut read = Read::default();
+        read_journal(&path, &mut read).unwrap();
+        assert_eq!((read.lines.len(), read.unreadable), (1, 0));
+        for place in 0..whole.len() {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[place] ^= 1 << bit;
+                std::fs::write(&path, &flipped).unwrap();
+                let mut read = Read::default();
+                read_journal(&path, &mut read).unwrap();
+                // the line end's own bits make a torn line of it, which was never acknowledged
+                let torn = place == whole.len() - 1;
+                assert!(read.lines.is_empty(), "byte {place}, bit {bit}");
+                assert!(torn || read.unreadable > 0, "byte {place}, bit {bit}");
+            }
+        }
+        // and sled has what was written
+        for place in (0..whole.len() - 1).step_by(whole.len() / 6) {
+            let mut flipped = whole.clone();
+            flipped[place] ^= 1;
+            std::fs::write(&path, &flipped).unwrap();
+            let outbox = Outbox::open(dir.path()).unwrap();
+            assert_eq!(outbox.all(), &BTreeMap::from([(one, first.clone())]), "byte {place}");
+            assert!(outbox.trouble.as_deref().unwrap().contains("damaged and not believed"));
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_of_an_earlier_program_have_no_checksum_and_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, first) = stored(1);
+        let line = Line { id: one.to_string(), revision: 7, stored: Some(first.clone()) };
+        let text = [serde_json::to_vec(&line).unwrap(), b"\n".to_vec()].concat();
+        std::fs::write(dir.path().join("outbox.journal"), text).unwrap();
+        let mut outbox = Outbox::open(dir.path()).unwrap();
+        assert_eq!(outbox.all(), &BTreeMap::from([(one, first.clone())]));
+        assert_eq!(outbox.take_trouble(), None);
+        drop(outbox);
+        // rewritten with one
+        let now = std::fs::read_to_string(dir.path().join("outbox.journal")).unwrap();
+        assert!(now.contains(" sha256:"), "{now}");
+        assert_eq!(Outbox::open(dir.path()).unwrap().all(), &BTreeMap::from([(one, first)]));
     }
 }

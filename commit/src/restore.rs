@@ -4,7 +4,9 @@
 //! A restore has a number that no other restore of this bank has. Each counterpart answers it with a signed
 //! list, in numbered parts: the outcomes, voids and conflicts of this bank that it holds, its undecided
 //! promises, and its own outcomes whose payee's bank this is. Parts come late, twice and in any order. A list is
-//! as of a position in the counterpart's journal; a later list takes the place of an earlier one.
+//! as of a position in the counterpart's journal. Every list was made after the restore began, so any one that is
+//! complete will do: the parts of several lists are counted side by side, and a list that was begun again does not undo
+//! what had come of the one before it.
 //!
 //! What no counterpart holds is lost: see `predates_restore` in [`payer::Standing`](crate::payer::Standing).
 
@@ -17,14 +19,19 @@ use crate::words::{BankName, Key, OrderHash, Verdict};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Restore {
     number: u64,
-    awaited: BTreeMap<BankName, Came>,
+    awaited: BTreeMap<BankName, Lists>,
     serving: bool,
 }
 
-/// What has come of a counterpart's latest list. `of` is 0 until a part has come.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// What has come of a counterpart's lists, by the position as of which each was made.
+type Lists = BTreeMap<u64, Came>;
+
+/// Lists of one counterpart that are counted side by side; past that, the one of which the least has come goes.
+const LISTS_MAX: usize = 16;
+
+/// What has come of one list: one part at least.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Came {
-    list: u64,
     of: u32,
     parts: BTreeSet<u32>,
 }
@@ -145,7 +152,7 @@ pub enum Effect<E> {
 impl Restore {
     /// Begins, after each start until [`Record::Complete`] is durable, and says whom to ask.
     pub fn begin<E>(number: u64, counterparts: impl IntoIterator<Item = BankName>) -> (Self, Vec<Effect<E>>) {
-        let awaited = counterparts.into_iter().map(|bank| (bank, Came::default())).collect();
+        let awaited = counterparts.into_iter().map(|bank| (bank, Lists::new())).collect();
         let mut restore = Self { number, awaited, serving: false };
         let mut effects = restore.ask();
         effects.extend(restore.finish());
@@ -181,21 +188,22 @@ impl Restore {
         if self.serving || part.restore != self.number || part.number >= part.of {
             return None;
         }
-        let came = self.awaited.get_mut(bank)?;
-        if came.of == 0 || part.list > came.list {
-            *came = Came { list: part.list, of: part.of, parts: BTreeSet::new() };
+        let lists = self.awaited.get_mut(bank)?;
+        if lists.len() >= LISTS_MAX && !lists.contains_key(&part.list) {
+            let least = lists.iter().min_by_key(|(_, came)| came.parts.len()).map(|(list, _)| *list);
+            least.map(|list| lists.remove(&list));
         }
-        let fits = part.list == came.list && part.of == came.of;
-        (fits && came.parts.insert(part.number)).then_some(part.items)
+        let came = lists.entry(part.list).or_insert_with(|| Came { of: part.of, parts: BTreeSet::new() });
+        (part.of == came.of && came.parts.insert(part.number)).then_some(part.items)
     }
 
     fn ask<E>(&self) -> Vec<Effect<E>> {
-        let missing = self.awaited.iter().filter(|(_, came)| !came.is_complete());
+        let missing = self.awaited.iter().filter(|(_, lists)| !is_complete(lists));
         missing.map(|(bank, _)| Effect::Ask(bank.clone())).collect()
     }
 
     fn finish<E>(&mut self) -> Vec<Effect<E>> {
-        if self.serving || !self.awaited.values().all(Came::is_complete) {
+        if self.serving || !self.awaited.values().all(is_complete) {
             return Vec::new();
         }
         let record = Record::Complete { restore: self.number };
@@ -204,10 +212,9 @@ impl Restore {
     }
 }
 
-impl Came {
-    fn is_complete(&self) -> bool {
-        self.of > 0 && u32::try_from(self.parts.len()) == Ok(self.of)
-    }
+/// Whether any one list has come as a whole.
+fn is_complete(lists: &Lists) -> bool {
+    lists.values().any(|came| u32::try_from(came.parts.len()) == Ok(came.of))
 }
 
 /// A promise gives nothing: its order is declined, `RESTORED`, when somebody asks for it.
@@ -318,14 +325,45 @@ mod tests {
         let mut restore = begin();
         comes(&mut restore, "C", part(3, 0, 1, vec![]));
         comes(&mut restore, "B", part(9, 0, 2, vec![]));
-        assert_eq!(comes(&mut restore, "B", part(10, 1, 2, vec![])), [], "a later list begins anew");
-        assert_eq!(
-            comes(&mut restore, "B", part(9, 1, 2, vec![])),
-            [],
-            "the earlier one is no longer awaited"
-        );
+        assert_eq!(comes(&mut restore, "B", part(10, 1, 2, vec![])), [], "one of each");
         assert!(!restore.is_serving());
         assert_eq!(comes(&mut restore, "B", part(10, 0, 2, vec![])), done());
+    }
+
+    #[test]
+    fn a_list_that_is_begun_again_does_not_undo_the_one_before_it() {
+        let mut restore = begin();
+        comes(&mut restore, "C", part(3, 0, 1, vec![]));
+        comes(&mut restore, "B", part(9, 0, 2, vec![]));
+        // asked again too early, it begins another list, of which a part overtakes the rest of the first
+        assert_eq!(restore.handle(Event::Unanswered), [Did::Ask(bank("B"))]);
+        comes(&mut restore, "B", part(10, 0, 3, vec![]));
+        assert_eq!(comes(&mut restore, "B", part(9, 1, 2, vec![])), done());
+    }
+
+    #[test]
+    fn however_often_it_is_asked_again_a_restore_ends_once_one_list_is_whole() {
+        // the counterpart's answer takes longer than a question: each list is overtaken by the next
+        let mut restore = begin();
+        comes(&mut restore, "C", part(3, 0, 1, vec![]));
+        for list in 0..1_000 {
+            assert_eq!(comes(&mut restore, "B", part(list, 0, 2, vec![])), []);
+        }
+        assert!(restore.awaited[&bank("B")].len() <= LISTS_MAX);
+        assert_eq!(comes(&mut restore, "B", part(999, 1, 2, vec![])), done());
+    }
+
+    #[test]
+    fn of_too_many_lists_the_one_of_which_the_least_has_come_goes() {
+        let mut restore = begin();
+        comes(&mut restore, "C", part(3, 0, 1, vec![]));
+        for number in 0..2 {
+            comes(&mut restore, "B", part(1, number, 3, vec![]));
+        }
+        for list in 2..100 {
+            comes(&mut restore, "B", part(list, 0, 3, vec![]));
+        }
+        assert_eq!(comes(&mut restore, "B", part(1, 2, 3, vec![])), done());
     }
 
     #[test]

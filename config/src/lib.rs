@@ -204,4 +204,33 @@ mod tests {
         std::fs::write(&client, format!("gateways = [\"127.0.0.1:1\"]\n{common}")).unwrap();
         ClientSettings::load(&client).unwrap();
     }
+
+    #[test]
+    fn a_command_takes_one_key_or_a_list_of_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("client.toml");
+        let load = |keys: &str| {
+            let text = format!(
+                r#"
+                gateways = ["127.0.0.1:1"]
+                tls = {{ certificate = "a", private_key = "b" }}
+                trust = {{ authority = "c", trust = "d", roster = "e" }}
+                data_dir = "data"
+                [screen.keys]
+                {keys}
+                "#
+            );
+            std::fs::write(&file, text).unwrap();
+            ClientSettings::load(&file).map_err(|error| error.to_string())
+        };
+        let keys = load("quit = \"Q\"\npay = [\"p\", \"F2\"]").unwrap().screen.keys;
+        assert_eq!(
+            (&keys["quit"], &keys["pay"]),
+            (&vec!["Q".to_owned()], &vec!["p".to_owned(), "F2".into()])
+        );
+        let error = load("quit = 7").unwrap_err();
+        for needle in ["screen.keys.quit", "7", "a key or a list of keys"] {
+            assert!(error.contains(needle), "{needle} not in: {error}");
+        }
+    }
 }

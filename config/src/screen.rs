@@ -1,8 +1,10 @@
 //! Settings of the screen: looks, keys, manners. What a colour or a key may be called is the screen's to judge.
 
 use std::collections::BTreeMap;
+use std::fmt::Formatter;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{SettingsError, check_range};
 
@@ -24,7 +26,8 @@ pub struct ScreenSettings {
     pub hide_balances: bool,
     /// Colours that differ from the theme's, by the style's name.
     pub colours: BTreeMap<String, String>,
-    /// Keys that differ, by the command's name.
+    /// Keys that differ, by the command's name. One key may stand without a list around it.
+    #[serde(deserialize_with = "one_or_several")]
     pub keys: BTreeMap<String, Vec<String>>,
 }
 
@@ -66,6 +69,42 @@ pub enum Notifications {
     Desktop,
     /// By both.
     Both,
+}
+
+/// What stands for a command: a key, or a list of them.
+struct KeysOf(Vec<String>);
+
+impl<'de> Deserialize<'de> for KeysOf {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Words;
+
+        impl<'de> Visitor<'de> for Words {
+            type Value = KeysOf;
+
+            fn expecting(&self, to: &mut Formatter<'_>) -> std::fmt::Result {
+                to.write_str("a key or a list of keys, as in \"Q\" or [\"p\", \"F2\"]")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<KeysOf, E> {
+                Ok(KeysOf(vec![key.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<KeysOf, A::Error> {
+                let mut keys = Vec::new();
+                while let Some(key) = list.next_element()? {
+                    keys.push(key);
+                }
+                Ok(KeysOf(keys))
+            }
+        }
+
+        from.deserialize_any(Words)
+    }
+}
+
+fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, Vec<String>>, D::Error> {
+    let keys = BTreeMap::<String, KeysOf>::deserialize(from)?;
+    Ok(keys.into_iter().map(|(command, KeysOf(keys))| (command, keys)).collect())
 }
 
 impl ScreenSettings {

@@ -1,6 +1,7 @@
 //! Where the demo's network lives, and how its files are made: certificates once, settings at every start.
 
 use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use strife_certs::authority::{LEAF_DAYS, Network};
 use strife_certs::identity::Identity;
 use strife_certs::pem;
 use strife_proto::commit::BankName;
+use toml_edit::{DocumentMut, Item, Key};
 
 use crate::reset;
 
@@ -188,13 +190,54 @@ impl Layout {
         }
         let demo =
             "A rehearsal with play money. Sign in as user1 … user5 with pass1 … pass5, at Bank1 or Bank2.";
-        let config = format!(
-            "gateways = {gateways:?}\ndata_dir = \"data\"\nkeyring = false\ndemo = {demo:?}\n{}{}",
+        let own = format!(
+            "gateways = {gateways:?}\ndemo = {demo:?}\n{}{}",
             self.tls(&Identity::Client(CLIENT.into())),
             self.trust()
         );
-        write(&self.client_config(), &config)
+        write_client_settings(&self.client_config(), &own)
     }
+}
+
+/// Writes the keys that are the demo's into the client's settings, and leaves what the person has set.
+fn write_client_settings(path: &Path, own: &str) -> anyhow::Result<()> {
+    let mut settings = match read_client_settings(path)? {
+        Some(settings) => settings,
+        None => "data_dir = \"data\"\nkeyring = false\n".parse()?,
+    };
+    for (key, item) in own.parse::<DocumentMut>()?.as_table() {
+        match (settings.get_mut(key).and_then(Item::as_table_mut), item.as_table()) {
+            // with the comments around it
+            (Some(table), Some(own)) => {
+                table.clear();
+                table.extend(own.iter().map(|(key, item)| (Key::new(key), item.clone())));
+            }
+            _ => drop(settings.insert(key, item.clone())),
+        }
+    }
+    write(path, &settings.to_string())
+}
+
+/// The client's settings as they are; `None` if there are none. What cannot be read is moved aside and told.
+fn read_client_settings(path: &Path) -> anyhow::Result<Option<DocumentMut>> {
+    let why = match fs::read_to_string(path) {
+        Ok(text) => match text.parse::<DocumentMut>() {
+            Ok(settings) if settings.contains_key("data_dir") => return Ok(Some(settings)),
+            Ok(_) => "they name no data_dir".to_owned(),
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => error.to_string(),
+    };
+    let aside = path.with_extension(format!("toml.broken-{}", strife_client::now_ms()));
+    fs::rename(path, &aside).with_context(|| path.display().to_string())?;
+    // whoever starts a demo without a terminal reads this in its log
+    let _ = writeln!(
+        std::io::stderr(),
+        "The client's settings cannot be read ({why}); they were moved to {} and begun anew.",
+        aside.display()
+    );
+    Ok(None)
 }
 
 /// The name of a gateway; the first is number 1.
@@ -290,4 +333,54 @@ fn free_ports(count: usize) -> anyhow::Result<Vec<u16>> {
         }
     }
     bail!("there are not {count} free ports between {} and {}", PORTS.start, PORTS.end)
+}
+
+#[cfg(test)]
+mod tests {
+    use strife_client::{ClientSettings, Settings, ThemeName};
+
+    use super::*;
+
+    const OWN: &str = "gateways = [\"127.0.0.1:1\"]\ndemo = \"play\"\n[tls]\ncertificate = \"/a\"\n\
+                       private_key = \"/b\"\n[trust]\nauthority = \"/c\"\ntrust = \"/d\"\nroster = \"/e\"\n";
+
+    #[test]
+    fn what_a_person_has_set_outlives_the_next_start_and_the_demos_own_is_of_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("client/client.toml");
+        write_client_settings(&path, OWN).unwrap();
+        let settings = ClientSettings::load(&path).unwrap();
+        assert_eq!(settings.data_dir, dir.path().join("client/data"));
+        assert!(!settings.keyring);
+
+        let set = "# mine\n[screen]\ntheme = \"light\" # by day\n[screen.keys]\nquit = [\"Q\"]\n";
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("rpc_ms = 9000\n{text}{set}")).unwrap();
+        let now = OWN.replace("127.0.0.1:1", "127.0.0.1:2").replace("/a", "/new");
+        write_client_settings(&path, &now).unwrap();
+        let settings = ClientSettings::load(&path).unwrap();
+        assert_eq!(settings.gateways, ["127.0.0.1:2"]);
+        assert_eq!(settings.tls.certificate, Path::new("/new"));
+        assert_eq!((settings.screen.theme, settings.rpc_ms), (ThemeName::Light, 9_000));
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(set), "{text}");
+        write_client_settings(&path, &now).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text, "the same start changes nothing");
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_moved_aside_and_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("client.toml");
+        for broken in ["", "= torn"] {
+            fs::write(&path, broken).unwrap();
+            write_client_settings(&path, OWN).unwrap();
+            ClientSettings::load(&path).unwrap();
+            let aside = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+            let aside: Vec<PathBuf> = aside.filter(|other| *other != path).collect();
+            assert_eq!(aside.len(), 1);
+            assert_eq!(fs::read_to_string(&aside[0]).unwrap(), broken);
+            fs::remove_file(&aside[0]).unwrap();
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! The demo with the client's screen.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use strife_client::outbox::is_in_use;
 use strife_client::{ClientSettings, Settings};
 use strife_tui::{Control, DemoControls, ProcessState};
 
@@ -14,6 +15,9 @@ use crate::network::DemoNetwork;
 use crate::processes::Processes;
 use crate::seed::is_seeded;
 use crate::stop;
+
+/// Clients on one demo at the same time.
+const CLIENTS_MAX: usize = 9;
 
 struct Controls(Arc<Processes>);
 
@@ -37,6 +41,7 @@ fn say(text: &str) {
 /// # Errors
 /// Whatever keeps it from starting, for a person to read.
 pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Result<()> {
+    strife_tui::terminal::require().context("--headless runs the network without one")?;
     let first = !is_seeded(dir);
     say(&format!("Starting two banks and a gateway in {} …", dir.display()));
     if first {
@@ -58,13 +63,51 @@ pub fn run(dir: &Path, port_base: Option<u16>, gateways: usize) -> anyhow::Resul
     result
 }
 
-/// Opens the client on a demo that runs in another process; leaving it leaves the demo running.
+/// Opens the client on a demo that runs in another process; leaving it leaves the demo running. Where a client works
+/// already, this one gets a data folder of its own, as another machine would have.
 ///
 /// # Errors
 /// No demo runs there; whatever keeps the client from starting.
 pub fn join(dir: &Path) -> anyhow::Result<()> {
     let dir = dir.canonicalize().with_context(|| format!("there is no demo in {}", dir.display()))?;
     control::processes(&dir)?;
-    let settings = ClientSettings::load(&client_config(&dir))?;
+    strife_tui::terminal::require()?;
+    let mut settings = ClientSettings::load(&client_config(&dir))?;
+    settings.data_dir = free_data_dir(&settings.data_dir)?;
     strife_tui::run(settings, Some(Arc::new(Remote { dir })))
+}
+
+/// The first client's data folder, or the one of the first further client that nobody uses.
+fn free_data_dir(first: &Path) -> anyhow::Result<PathBuf> {
+    let folder = |number: usize| match number {
+        1 => first.to_owned(),
+        _ => {
+            let mut name = first.file_name().unwrap_or_default().to_owned();
+            name.push(number.to_string());
+            first.with_file_name(name)
+        }
+    };
+    let free = (1..=CLIENTS_MAX).map(folder).find(|folder| !is_in_use(folder));
+    free.with_context(|| format!("{CLIENTS_MAX} clients are open on this demo; leave one of them first"))
+}
+
+#[cfg(test)]
+mod tests {
+    use strife_client::outbox::Outbox;
+
+    use super::*;
+
+    #[test]
+    fn each_client_at_once_has_a_data_folder_of_its_own_and_the_next_takes_one_that_was_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = dir.path().join("data");
+        let mut open = Vec::new();
+        for name in ["data", "data2", "data3"] {
+            let free = free_data_dir(&first).unwrap();
+            assert_eq!(free, dir.path().join(name));
+            open.push(Outbox::open(&free).unwrap());
+        }
+        drop(open.remove(1));
+        assert_eq!(free_data_dir(&first).unwrap(), dir.path().join("data2"));
+    }
 }

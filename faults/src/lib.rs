@@ -66,6 +66,8 @@ bugs! {
     OutcomeEvictedEarly = "outcome-evicted-early";
     /// `bank`: a payment is taken whatever the account holds.
     FloorNotChecked = "floor-not-checked";
+    /// `bank`: a promise is made whatever the payer's bank owes already.
+    CapNotChecked = "cap-not-checked";
     /// `bank`: each refund of a payment is judged as if it were the first.
     RefundsNotSummed = "refunds-not-summed";
     /// `client`: an order that was sent before is made anew with another id.

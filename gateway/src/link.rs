@@ -48,7 +48,7 @@ pub struct BankLink {
     requests: mpsc::Sender<v1::LinkRequest>,
     waiting: Arc<Waiting>,
     reachable: watch::Receiver<bool>,
-    next_number: AtomicU64,
+    next_number: Arc<AtomicU64>,
 }
 
 impl BankLink {
@@ -75,11 +75,12 @@ impl BankLink {
             requests,
             waiting: Arc::default(),
             reachable,
-            next_number: AtomicU64::new(1),
+            next_number: Arc::new(AtomicU64::new(1)),
         });
         let keeper = Keeper {
             name: link.name.clone(),
             waiting: link.waiting.clone(),
+            next_number: link.next_number.clone(),
             reach,
             batch_max: settings.limits.link_batch_max,
         };
@@ -130,6 +131,8 @@ impl BankLink {
 struct Keeper {
     name: BankName,
     waiting: Arc<Waiting>,
+    /// What the next question will be numbered.
+    next_number: Arc<AtomicU64>,
     reach: watch::Sender<bool>,
     batch_max: usize,
 }
@@ -173,16 +176,29 @@ impl Keeper {
         };
         tracing::info!(target: "strife::daemon", bank = %self.name, "connected");
         self.reach.send_replace(true);
+        let mut odd = Odd::default();
         loop {
             match replies.message().await {
                 Ok(Some(frame)) => {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     for reply in frame.replies {
-                        if let (Some(sender), Some(message)) = (waiting.remove(&reply.number), reply.message)
-                        {
-                            // the one who asked has stopped waiting
-                            let _ = sender.send(message);
+                        match (waiting.remove(&reply.number), reply.message) {
+                            (Some(sender), Some(message)) => {
+                                // the one who asked has stopped waiting
+                                let _ = sender.send(message);
+                            }
+                            (None, _) if reply.number >= self.next_number.load(Ordering::Relaxed) => {
+                                odd.count += 1;
+                            }
+                            // asked, and answered late, twice, or with nothing
+                            _ => {}
                         }
+                    }
+                    if odd.is_to_be_told() {
+                        tracing::warn!(
+                            target: "strife::daemon",
+                            peer = %self.name, count = odd.count, "answers to what was never asked are left alone"
+                        );
                     }
                 }
                 Ok(None) => {
@@ -195,6 +211,24 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+/// Answers to what was never asked. They are told each time that there are twice as many: a peer that goes on does not
+/// fill the log.
+#[derive(Debug, Default)]
+struct Odd {
+    count: u64,
+    told: u64,
+}
+
+impl Odd {
+    fn is_to_be_told(&mut self) -> bool {
+        let tells = self.count > 0 && self.count >= self.told.saturating_mul(2);
+        if tells {
+            self.told = self.count;
+        }
+        tells
     }
 }
 
@@ -222,5 +256,24 @@ fn named(request: &v1::LinkRequest) -> Option<&'static str> {
 fn pass(when: When, names: &[&str]) {
     for name in names {
         kill::passes(when, &format!("send/{name}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_answers_are_told_at_once_and_then_ever_more_rarely() {
+        let mut odd = Odd::default();
+        assert!(!odd.is_to_be_told());
+        let told: Vec<u64> = (1..100)
+            .filter(|count| {
+                odd.count = *count;
+                odd.is_to_be_told()
+            })
+            .collect();
+        assert_eq!(told, [1, 2, 4, 8, 16, 32, 64]);
+        assert!(!odd.is_to_be_told(), "not the same number twice");
     }
 }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use strife_config::ResolverSettings;
 use strife_daemon::lifecycle::Stop;
 use strife_proto::commit::coordinator::Start;
-use strife_proto::commit::{Key, OrderHash};
+use strife_proto::commit::{BankName, Key, OrderHash};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::v1;
 use strife_proto::v1::link_reply::Message as Reply;
@@ -63,6 +63,17 @@ pub async fn run(links: Arc<Links>, settings: ResolverSettings, in_hand: Arc<InH
     }
 }
 
+/// An order's bytes, the signature that a promise has of it, and where to begin.
+type Unfinished = (bytes::Bytes, Option<v1::Signature>, Start<v1::Statement>);
+
+/// Whether a bank may list this: promises are the payee's bank's, outcomes that it owes the payer's.
+fn is_of<E>(bank: &BankName, order: &ReceivedOrder, start: &Start<E>) -> bool {
+    match start {
+        Start::Promise(_) => order.order().payee.bank == *bank,
+        _ => order.key().bank == *bank,
+    }
+}
+
 async fn round(links: &Arc<Links>, link: &Arc<BankLink>, settings: &ResolverSettings, in_hand: &Arc<InHand>) {
     let list = v1::ListUnfinished {
         older_than_ms: settings.promise_age_ms_max,
@@ -80,7 +91,7 @@ async fn round(links: &Arc<Links>, link: &Arc<BankLink>, settings: &ResolverSett
         let verdict = verdict_of(&outcome, &links.network)?;
         Some((owed.order, None, Start::Owed(verdict, outcome)))
     });
-    let drives = promises.chain(outcomes).filter_map(|(bytes, signature, start)| {
+    let drives = promises.chain(outcomes).filter_map(|(bytes, signature, start): Unfinished| {
         let order = match ReceivedOrder::decode(bytes) {
             Ok(order) => Arc::new(order),
             Err(refusal) => {
@@ -88,8 +99,16 @@ async fn round(links: &Arc<Links>, link: &Arc<BankLink>, settings: &ResolverSett
                 return None;
             }
         };
-        let held = in_hand.take(&order)?;
         let what = if matches!(start, Start::Promise(_)) { "promise" } else { "outcome" };
+        if !is_of(&link.name, &order, &start) {
+            tracing::error!(
+                target: "strife::daemon",
+                peer = %link.name, what, transfer = %order.key(), payees_bank = %order.order().payee.bank,
+                "a bank lists what is another's; it is left alone"
+            );
+            return None;
+        }
+        let held = in_hand.take(&order)?;
         tracing::info!(target: "strife::rpc", method = "Resolver", what, bank = %link.name, transfer = %order.key());
         let driver = Driver::new(links.clone(), order, signature, Arc::from("resolver"));
         Some(async move {
@@ -98,4 +117,35 @@ async fn round(links: &Arc<Links>, link: &Arc<BankLink>, settings: &ResolverSett
         })
     });
     join_all(drives).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use strife_proto::commit::{TransferId, Verdict};
+    use strife_proto::domain::{AccountNumber, Currency, Money, Order};
+
+    use super::*;
+
+    #[test]
+    fn a_bank_may_list_promises_to_its_own_payees_and_its_own_outcomes_alone() {
+        let bank = |name: &str| BankName::new(name).unwrap();
+        let order = Order {
+            network: "test".into(),
+            key: Key { bank: bank("Bank1"), id: TransferId([7; 16]) },
+            payer: AccountNumber::from_body(1_000_000_001).unwrap(),
+            payee: "user2@Bank2".parse().unwrap(),
+            amount: Money::new(1, Currency::new("EUR").unwrap()).unwrap(),
+            memo: String::new(),
+            made_at_ms: 0,
+            expires_at_ms: 1,
+            refund_of: None,
+        };
+        let order = ReceivedOrder::decode(order.encode()).unwrap();
+        for (name, promise, outcome) in
+            [("Bank1", false, true), ("Bank2", true, false), ("Bank3", false, false)]
+        {
+            assert_eq!(is_of(&bank(name), &order, &Start::Promise(())), promise, "{name}");
+            assert_eq!(is_of(&bank(name), &order, &Start::Owed(Verdict::Posted, ())), outcome, "{name}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! and where long work is done. The programs take the machine's ([`Seams::of_this_machine`]); nothing else
 //! differs between a daemon in production and one in the simulator but its store.
 
+pub mod files;
 mod network;
 mod work;
 

@@ -44,6 +44,10 @@ pub struct Nature {
     pub forged: bool,
     /// Its time may run out within the test.
     pub may_expire: bool,
+    /// Every door must refuse it, so that it never ends: of another bank, or for another network.
+    pub refused: bool,
+    /// Its payee's bank does not keep to the protocol: it can only be cancelled.
+    pub never_votes: bool,
 }
 
 /// One order, as requests and replies tell it.
@@ -114,6 +118,9 @@ impl Judged {
         }
     }
 }
+
+/// What doors say of an order that no try of the same bytes can mend.
+pub const REFUSED_FOR_GOOD: [&str; 2] = ["NOT_PAYERS_BANK", "WRONG_NETWORK"];
 
 /// The auditor of one network.
 #[derive(Clone, Debug, Default)]
@@ -190,6 +197,7 @@ impl Auditor {
                 };
                 self.hears_end(order, ended, *credit);
             }
+            // a question about its end is heard by `hears_outcome`
             Ok(Known::Pending | Known::Unrecorded) | Err(ApiError::Unknown(_)) => {
                 self.next();
             }
@@ -201,6 +209,24 @@ impl Auditor {
                 self.violations.push(format!("{}: a false statement came back ({why})", order.key()));
             }
         }
+    }
+
+    /// The end of an order is about to be asked for; give the answer to [`Auditor::hears_outcome`].
+    pub fn asks_outcome(&mut self) -> u64 {
+        self.next()
+    }
+
+    /// A reply to the question for an order's end. What was told to have ended before it was asked for cannot be
+    /// unrecorded.
+    pub fn hears_outcome(&mut self, asked: u64, order: &ReceivedOrder, reply: &Result<Known, ApiError>) {
+        let told = self.orders.get(&(order.key().clone(), order.hash())).and_then(|audited| audited.ended);
+        if let (Ok(Known::Unrecorded), Some((told, ended @ (Ended::Posted | Ended::Declined(_))))) =
+            (reply, told)
+            && told < asked
+        {
+            self.violations.push(format!("I5: {} was told to be {ended:?}, and is unrecorded", order.key()));
+        }
+        self.hears(order, reply);
     }
 
     /// An end that a client tells of, and what it tells of the payee's side.
@@ -342,9 +368,25 @@ impl Auditor {
     /// Why an end cannot be, if it cannot.
     fn wrong_end(&self, id: &(Key, OrderHash), audited: &Audited) -> Option<String> {
         let Some((told, ended)) = audited.ended else {
-            let never_left = audited.asked.is_none();
-            return (!never_left && audited.refusals.is_empty()).then(|| "never came to an end".to_owned());
+            // what left came to its end, unless every door had to refuse it
+            let never_left = audited.asked.is_none() && audited.cancel_asked.is_none();
+            let strange: Vec<_> =
+                audited.refusals.iter().filter(|name| !REFUSED_FOR_GOOD.contains(name)).collect();
+            return match audited.nature.refused {
+                _ if never_left => None,
+                false => Some(format!("I9: never came to an end; refused as {:?}", audited.refusals)),
+                true if audited.refusals.len() == strange.len() => {
+                    Some(format!("was to be refused, and was not but as {strange:?}"))
+                }
+                true => None,
+            };
         };
+        if audited.nature.refused {
+            return Some(format!("I12: was to be refused and ended {ended:?}"));
+        }
+        if audited.nature.never_votes && ended == Ended::Posted {
+            return Some("I3: posted without its payee's bank's vote".to_owned());
+        }
         let asked = audited.asked.unwrap_or(told);
         let payer = (audited.order.key.bank.clone(), audited.order.payer);
         let amount = audited.order.amount.minor_units();
@@ -479,7 +521,10 @@ impl Auditor {
     /// report with what requests and replies say it must be.
     pub fn compare(&self, bank: &BankName, report: &v1::ReportReply) -> Vec<String> {
         let mut wrong = Vec::new();
-        if report.promises != 0 || report.unacknowledged != 0 {
+        // a bank that does not keep to the protocol never acknowledges what was taken back
+        let ended = |audited: &&Audited| audited.ended.is_some() && audited.order.key.bank == *bank;
+        let never = self.orders.values().filter(|audited| audited.nature.never_votes).filter(ended).count();
+        if report.promises != 0 || report.unacknowledged > never as u64 {
             wrong.push(format!(
                 "I9 at {bank}: {} promises and {} unacknowledged outcomes remain",
                 report.promises, report.unacknowledged

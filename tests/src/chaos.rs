@@ -4,28 +4,22 @@
 
 pub mod plan;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use strife_bank::journal::JournalReader;
-use strife_bank::ledger::Kind;
-use strife_bank::ledger::entry::LedgerAccount;
-use strife_bank::ledger::state::Own;
 use strife_client::api::Trust;
-use strife_client::outbox::Credit;
-use strife_client::{AccountNumber, Api, Seams, Verdict};
+use strife_client::{Api, Seams};
 use strife_demo::wire::{Way, Wire};
 use strife_proto::commit::BankName;
 use strife_seams::SystemClock;
 
-use crate::auditor::{Auditor, Ended, Judged, Nature};
+use crate::auditor::{Auditor, Judged};
 use crate::books::{BANKS, Books};
 use crate::daemon::Daemon;
-use crate::invariants::{Evidence, Journal};
+use crate::history;
+use crate::invariants::Evidence;
 use crate::load::{self, Workload};
 use crate::network::TestNetwork;
 use crate::people;
@@ -37,6 +31,8 @@ const GATEWAYS: u8 = 2;
 const PEOPLE_PER_BANK: usize = 5;
 /// How long a client waits for an answer, in milliseconds.
 const RPC_MS: u64 = 2_500;
+/// Entries after which a bank takes a snapshot: so few that kills meet one that is being written, and starts read one.
+const SNAPSHOT_ENTRIES: u64 = 40;
 /// How long everything may take to come to its end, in seconds.
 const CALM_SECONDS_MAX: u64 = 60;
 
@@ -64,6 +60,8 @@ pub struct Counts {
     pub cuts: usize,
     /// Journal entries of all banks.
     pub entries: usize,
+    /// Snapshots that were compared with their journals.
+    pub snapshots: usize,
 }
 
 impl Counts {
@@ -75,6 +73,7 @@ impl Counts {
             stops: self.stops + other.stops,
             cuts: self.cuts + other.cuts,
             entries: self.entries + other.entries,
+            snapshots: self.snapshots + other.snapshots,
         }
     }
 }
@@ -107,7 +106,7 @@ struct World {
 /// Runs one seed with faults for so long; `program` is the demo as a program.
 pub async fn run(program: &str, seed: u64, faults: Duration) -> Verdicts {
     let mut world = World::begin(program).await;
-    let auditor = world.auditor().await;
+    let auditor = history::auditor(&world.network).await;
     let recorder = Recorder::new(auditor, Arc::new(SystemClock), false);
     let people = world.people().await;
     world.take_over().await;
@@ -122,6 +121,9 @@ pub async fn run(program: &str, seed: u64, faults: Duration) -> Verdicts {
     let deadline = Instant::now() + Duration::from_secs(CALM_SECONDS_MAX);
     while !workload.done.load(Ordering::Relaxed) && Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if !workload.done.load(Ordering::Relaxed) {
+        world.wrong.push(format!("I9: not every order has ended after {CALM_SECONDS_MAX} s of calm"));
     }
     living.abort();
     let counted = |is: fn(&Fault) -> bool| plan.iter().filter(|(_, fault)| is(fault)).count();
@@ -143,7 +145,8 @@ impl World {
     /// Puts daemons of its own, with wires between them, in the place of the demo's. Banks are the first ones.
     async fn take_over(&mut self) {
         for bank in BANKS {
-            let mut daemon = Daemon::instead_of(&self.network, bank);
+            let daemon = Daemon::instead_of(&self.network, bank);
+            let mut daemon = daemon.set("STRIFE_BANK_SNAPSHOT_ENTRIES", SNAPSHOT_ENTRIES);
             daemon.start_bank(&self.network).await;
             self.daemons.push(daemon);
         }
@@ -185,51 +188,6 @@ impl World {
             }
         }
         people
-    }
-
-    fn data_dir(&self, bank: &str) -> PathBuf {
-        self.network.dir().join("banks").join(bank).join("data")
-    }
-
-    fn journals(&self) -> Result<BTreeMap<BankName, Journal>, String> {
-        let journals = BANKS.into_iter().map(|bank| {
-            let own = Own { bank: BankName::new(bank).unwrap(), network: "demo".into() };
-            let reader = JournalReader::open(&self.data_dir(bank)).map_err(|error| error.to_string())?;
-            Ok((own.bank.clone(), Journal::read(&reader, own)?))
-        });
-        journals.collect()
-    }
-
-    /// An auditor that knows what was before the load: accounts with what was paid into them, and the payments
-    /// of the sample history.
-    async fn auditor(&self) -> Auditor {
-        let mut auditor = Auditor::default();
-        let books = Books::settled(&self.network).await;
-        let journals = self.journals().unwrap();
-        for (bank, journal) in &journals {
-            let mut balances = books.reports[bank.as_str()].balances.clone();
-            balances.sort_by(|a, b| a.account.cmp(&b.account));
-            let mut named = BTreeSet::new();
-            for balance in &balances {
-                let Some(number) = balance.account.strip_prefix("customer:") else { continue };
-                let number: AccountNumber = number.parse().unwrap();
-                // a payee's log-in name means the first account in that currency
-                let is_first = balance.currency == "EUR" && named.insert(&balance.owner);
-                let login = if is_first { balance.owner.as_str() } else { "" };
-                let paid_in = journal.entries.iter().filter(|entry| matches!(entry.kind, Kind::Cash { .. }));
-                let legs = paid_in.flat_map(|entry| &entry.legs);
-                let own = legs.filter(|leg| leg.account == LedgerAccount::Customer(number));
-                auditor.account(bank, number, login, own.map(|leg| leg.minor_units).sum());
-            }
-        }
-        for entry in journals.values().flat_map(|journal| &journal.entries) {
-            if let Kind::Outcome(outcome) = &entry.kind {
-                assert_eq!(outcome.verdict, Verdict::Posted, "the sample history is posted");
-                auditor.asks(&outcome.order, Nature::default());
-                auditor.hears_end(&outcome.order, Ended::Posted, Credit::Account);
-            }
-        }
-        auditor
     }
 
     /// Lives through the faults.
@@ -278,18 +236,22 @@ impl World {
         for (bank, report) in &books.reports {
             self.wrong.extend(auditor.compare(&BankName::new(bank).unwrap(), report));
         }
+        self.wrong.extend(history::faults_of_running(&self.network).await);
         // gateways first, so that banks have nobody to wait for
         for daemon in (0..self.daemons.len()).rev() {
             self.ended_by_itself(daemon);
             self.daemons[daemon].stop().await;
+            let daemon = &self.daemons[daemon];
+            self.wrong.extend(history::panics_in(&daemon.name, &daemon.all_words()));
         }
         let (judged, violations) = auditor.judge();
         counts.judged = judged;
         self.wrong.extend(violations);
-        match self.journals() {
+        match history::journals(self.network.dir()) {
             Err(error) => self.wrong.push(error),
             Ok(journals) => {
                 counts.entries = journals.values().map(|journal| journal.entries.len()).sum();
+                counts.snapshots = journals.values().map(|journal| journal.snapshots).sum();
                 self.wrong.extend(Evidence::gather(journals, auditor).check(true));
             }
         }

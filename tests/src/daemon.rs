@@ -27,6 +27,8 @@ pub struct Daemon {
     config: PathBuf,
     environment: BTreeMap<String, String>,
     errors: PathBuf,
+    /// What it said before its last start.
+    said: String,
     child: Option<Child>,
 }
 
@@ -47,6 +49,7 @@ impl Daemon {
             config,
             environment: BTreeMap::new(),
             errors: folder.join(format!("{name}.words")),
+            said: String::new(),
             child: None,
         }
     }
@@ -86,6 +89,7 @@ impl Daemon {
 
     /// Starts it and does not wait.
     pub fn start(&mut self) {
+        self.said = self.all_words();
         let argument = if self.name.starts_with("gateway") { GATEWAY_ARGUMENT } else { BANK_ARGUMENT };
         let mut line = self.wrapper.clone();
         line.push(self.program.display().to_string());
@@ -175,6 +179,11 @@ impl Daemon {
     /// What it said on its standard error since its last start.
     pub fn words(&self) -> String {
         fs::read_to_string(&self.errors).unwrap_or_default().trim().to_owned()
+    }
+
+    /// What it has said in all its starts.
+    pub fn all_words(&self) -> String {
+        format!("{}{}\n", self.said, self.words())
     }
 
     /// The lines of one of its log streams.

@@ -1,18 +1,21 @@
 //! The invariants of the design, I1 to I12 and I15, each a check by name over what the banks have written down and what
 //! the clients were told. The simulator, the tests on real processes and the kill points all call these.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use strife_bank::journal::reader::entries_of;
 use strife_bank::journal::{Chain, JournalRead};
 use strife_bank::ledger::entry::LedgerAccount;
 use strife_bank::ledger::state::{Own, State};
-use strife_bank::ledger::{Entry, Kind, Overlay, apply};
-use strife_bank::replay::replay;
+use strife_bank::ledger::{Entry, Kind};
+use strife_bank::replay::{apply_all, let_go, replay};
+use strife_bank::snapshot;
+use strife_bank::verify::after_entry;
 use strife_proto::commit::{BankName, Code, Key, OrderHash, Verdict};
-use strife_proto::domain::{AccountNumber, AccountRef, Order, PayeeAccount};
+use strife_proto::domain::{AccountNumber, AccountRef, Currency, Order, PayeeAccount};
 
-use crate::auditor::{Auditor, Ended};
+use crate::auditor::{Auditor, Ended, REFUSED_FOR_GOOD};
 
 /// Batches read at a time.
 const BATCHES_PER_READ: usize = 512;
@@ -24,84 +27,136 @@ pub struct Journal {
     pub entries: Vec<Entry>,
     /// The state that they give.
     pub state: State,
+    /// Snapshots that were compared with it.
+    pub snapshots: usize,
+    sums: HashMap<LedgerAccount, i128>,
     /// What was wrong on the way.
     wrong: Vec<String>,
 }
 
 impl Journal {
-    /// Reads a journal, applying each entry and looking at the state after each batch.
+    /// Reads a journal with its chain, applying each entry and looking at the state after it.
     ///
     /// # Errors
     /// It cannot be read, or does not fit itself.
     pub fn read(reader: &dyn JournalRead, own: Own) -> Result<Self, String> {
         let bank = own.bank.clone();
-        let mut journal = Self { entries: Vec::new(), state: State::new(own.clone()), wrong: Vec::new() };
-        let mut number = 0;
+        let mut journal = Self {
+            entries: Vec::new(),
+            state: State::new(own.clone()),
+            snapshots: 0,
+            sums: HashMap::new(),
+            wrong: Vec::new(),
+        };
+        let mut chain = Chain::default();
         loop {
-            let batches = reader.batches_after(number, BATCHES_PER_READ).map_err(|e| e.to_string())?;
-            let Some(last) = batches.last() else { break };
-            number = last.number;
+            let batches = reader.batches_after(chain.number, BATCHES_PER_READ).map_err(|e| e.to_string())?;
+            if batches.is_empty() {
+                break;
+            }
             for batch in &batches {
                 let entries = entries_of(batch).map_err(|e| e.to_string())?;
-                let mut overlay = Overlay::over(&journal.state);
+                chain.advance(batch).map_err(|error| format!("{bank}: {error}"))?;
                 for entry in &entries {
-                    apply(&mut overlay, entry).map_err(|error| format!("{bank}: {error}"))?;
+                    apply_all(&mut journal.state, std::slice::from_ref(entry))
+                        .map_err(|(position, error)| format!("{bank}, entry {position}: {error}"))?;
+                    journal.look(&bank, entry);
                 }
-                let changes = overlay.into_changes();
-                journal.state.merge(changes);
-                journal.look(&bank, number, &entries);
                 journal.entries.extend(entries);
             }
         }
         Ok(journal)
     }
 
-    /// I10: replayed once more from the beginning, with the chain, it gives the same state.
+    /// I10: replayed once more from the beginning, and from each snapshot in the folder, it gives the same state as a
+    /// whole.
     ///
     /// # Errors
     /// It cannot be read, or does not fit itself.
-    pub fn read_twice(reader: &dyn JournalRead, own: Own) -> Result<Self, String> {
+    pub fn read_twice(reader: &dyn JournalRead, own: Own, dir: &Path) -> Result<Self, String> {
         let mut journal = Self::read(reader, own.clone())?;
-        let mut again = State::new(own);
-        replay(reader, &mut again, Chain::default(), u64::MAX).map_err(|error| error.to_string())?;
-        let balances = |state: &State| strife_bank::service::admin::report(state);
-        if balances(&again) != balances(&journal.state) {
-            journal.wrong.push(format!("I10 at {}: a second replay gives another state", again.own.bank));
+        let bank = own.bank.clone();
+        let mut whole = State::new(own.clone());
+        let end =
+            replay(reader, &mut whole, Chain::default(), u64::MAX).map_err(|error| error.to_string())?;
+        let mut read = State::new(own.clone());
+        for entry in &journal.entries {
+            apply_all(&mut read, std::slice::from_ref(entry)).map_err(|(_, error)| error.to_string())?;
+        }
+        let_go(&mut read);
+        if read != whole {
+            journal.wrong.push(format!("I10 at {bank}: a second replay gives another state"));
+        }
+        for file in snapshot::files(dir).unwrap_or_default() {
+            let name = file.display();
+            let from = match snapshot::read(&file, &own) {
+                Ok(from) => from,
+                Err(error) => {
+                    journal.wrong.push(format!("I10 at {bank}: {name} cannot be believed: {error}"));
+                    continue;
+                }
+            };
+            let mut state = from.state;
+            let chain =
+                replay(reader, &mut state, from.chain, u64::MAX).map_err(|error| error.to_string())?;
+            if (&state, &chain) != (&whole, &end) {
+                journal.wrong.push(format!("I10 at {bank}: {name} and the rest give another state"));
+            }
+            journal.snapshots += 1;
         }
         Ok(journal)
     }
 
-    /// I1 and I8 after one batch, where it can have changed them.
-    fn look(&mut self, bank: &BankName, batch: u64, entries: &[Entry]) {
-        for entry in entries {
-            for leg in &entry.legs {
-                match &leg.account {
-                    LedgerAccount::Customer(number) => {
-                        let Some(account) = self.state.accounts.get(number) else { continue };
-                        if account.available() < account.floor {
-                            let text =
-                                format!("I8 at {bank}, batch {batch}: account {number} is below its floor");
-                            self.wrong.push(text);
-                        }
+    /// I1 and I8 after one entry. The sums are of the legs alone, whatever the state has made of them.
+    fn look(&mut self, bank: &BankName, entry: &Entry) {
+        let position = self.state.next_position - 1;
+        for what in after_entry(&self.state, entry) {
+            self.wrong.push(format!("{what} (at {bank}, entry {position})"));
+        }
+        for leg in &entry.legs {
+            *self.sums.entry(leg.account.clone()).or_default() += i128::from(leg.minor_units);
+        }
+    }
+
+    /// What the state holds on an account, with its currency.
+    fn held(&self, account: &LedgerAccount) -> Option<(i64, Currency)> {
+        match account {
+            LedgerAccount::Customer(number) => {
+                self.state.accounts.get(number).map(|account| (account.posted, account.currency))
+            }
+            LedgerAccount::Settlement(bank, currency) => {
+                let settlement = self.state.settlements.get(&(bank.clone(), *currency))?;
+                Some((settlement.posted, *currency))
+            }
+            LedgerAccount::Internal(kind, currency) => {
+                self.state.internal.get(&(*kind, *currency)).map(|posted| (*posted, *currency))
+            }
+        }
+    }
+
+    /// I1: the legs of all entries, summed up here, are what the state holds, and come to zero.
+    fn i1_sums(&self, bank: &BankName) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut totals: HashMap<Currency, i128> = HashMap::new();
+        for (account, sum) in &self.sums {
+            match self.held(account) {
+                Some((held, currency)) => {
+                    *totals.entry(currency).or_default() += sum;
+                    if i128::from(held) != *sum {
+                        wrong
+                            .push(format!("I1 at {bank}: {account} holds {held}, and its legs sum to {sum}"));
                     }
-                    LedgerAccount::Settlement(..) | LedgerAccount::Internal(..) => {}
                 }
-            }
-            if let Kind::Promised { order, .. } = &entry.kind {
-                let of = (order.key().bank.clone(), order.order().amount.currency());
-                let Some(settlement) = self.state.settlements.get(&of) else { continue };
-                // what the other bank owes stands negative here
-                if settlement.promised.saturating_sub(settlement.posted) > settlement.cap {
-                    self.wrong.push(format!("I8 at {bank}, batch {batch}: the cap for {} is passed", of.0));
-                }
+                None => wrong.push(format!("I1 at {bank}: {account} has legs and is not there")),
             }
         }
-        let unbalanced = entries
-            .iter()
-            .any(|entry| entry.legs.iter().map(|leg| i128::from(leg.minor_units)).sum::<i128>() != 0);
-        if unbalanced {
-            self.wrong.push(format!("I1 at {bank}, batch {batch}: an entry's legs do not sum to zero"));
-        }
+        let unbalanced = totals.into_iter().filter(|(_, total)| *total != 0);
+        wrong.extend(
+            unbalanced
+                .map(|(currency, total)| format!("I1 at {bank}: all legs in {currency} sum to {total}")),
+        );
+        wrong.sort_unstable();
+        wrong
     }
 }
 
@@ -204,12 +259,7 @@ impl<'a> Evidence<'a> {
     pub fn i1_conservation(&self, settled: bool) -> Vec<String> {
         let mut wrong = Vec::new();
         for (bank, journal) in &self.journals {
-            for currency in journal.state.currencies() {
-                let sum = journal.state.sum(currency);
-                if sum != 0 {
-                    wrong.push(format!("I1 at {bank}: {currency} sums to {sum}"));
-                }
-            }
+            wrong.extend(journal.i1_sums(bank));
             for ((other, currency), settlement) in &journal.state.settlements {
                 let mirror = self.journals.get(other).and_then(|other| {
                     other.state.settlements.get(&(bank.clone(), *currency)).map(|mirror| mirror.posted)
@@ -295,7 +345,10 @@ impl<'a> Evidence<'a> {
                 wrong.push(format!("I9 at {bank}: a promise for {key} remains"));
             }
             for (key, known) in &journal.state.payers {
-                if known.payer.is_owed() {
+                // a bank that does not keep to the protocol never acknowledges
+                let keeps_to_it =
+                    known.payee_bank.as_ref().is_none_or(|bank| self.journals.contains_key(bank));
+                if known.payer.is_owed() && keeps_to_it {
                     wrong.push(format!("I9 at {bank}: the outcome of {key} is still owed"));
                 }
             }
@@ -313,13 +366,15 @@ impl<'a> Evidence<'a> {
         wrong
     }
 
-    /// I12: an order that was only ever refused at doors, and never sent otherwise, has no outcome.
+    /// I12: an order that every door must refuse stands in no bank's journal with money: not decided, not posted, and
+    /// where somebody hostile had it promised, released.
     pub fn i12_a_refusal_changed_nothing(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (id, audited) in self.auditor.orders() {
             let decided = self.decided.get(&id.0).is_some_and(|(hash, _)| *hash == id.1);
-            let refused = REFUSED_UNREAD.iter().any(|name| audited.refusals.contains(name));
-            if refused && decided {
+            let never =
+                audited.nature.refused || REFUSED_FOR_GOOD.iter().any(|name| audited.refusals.contains(name));
+            if never && (decided || self.posted.contains_key(id)) {
                 wrong.push(format!("I12: {} was refused as {:?} and is decided", id.0, audited.refusals));
             }
         }
@@ -386,6 +441,3 @@ fn refunds(payment: Option<&mut Payment<'_>>, original: &Key, refund: &Order) ->
     let paid = paid.minor_units();
     exceeds.then(|| format!("the refunds of {original} come to {}, and it was {paid}", payment.refunded))
 }
-
-/// Refusals that are about the bytes themselves, so that no other try of the same bytes can be taken.
-const REFUSED_UNREAD: [&str; 4] = ["MALFORMED", "WRONG_NETWORK", "UNKNOWN_VERSION", "NOT_PAYERS_BANK"];

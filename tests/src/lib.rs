@@ -8,6 +8,7 @@ pub mod books;
 pub mod chaos;
 pub mod customer;
 pub mod daemon;
+pub mod history;
 pub mod invariants;
 pub mod load;
 pub mod network;

@@ -26,6 +26,8 @@ use crate::record::Recorder;
 
 /// Tries of one order before it is left for the calm phase.
 const TRIES_MAX: usize = 4;
+/// How long an order that is not to expire may be decided, in milliseconds: a week.
+const LIFE_MS: i64 = 7 * 86_400_000;
 /// Tasks that pay for one person at a time.
 pub const TASKS_PER_PERSON: usize = 3;
 
@@ -66,6 +68,8 @@ pub struct Workload {
     pub recorder: Recorder,
     orders: Mutex<BTreeMap<(Key, OrderHash), Signed>>,
     remaining: Vec<AtomicUsize>,
+    /// A bank that does not keep to the protocol, to which some orders pay.
+    pub nonsense: Option<BankName>,
     /// Everything open is insisted on, once nothing new remains.
     pub calm: AtomicBool,
     /// Everything has ended.
@@ -83,6 +87,7 @@ impl Workload {
             recorder,
             orders: Mutex::default(),
             remaining,
+            nonsense: None,
             calm: AtomicBool::new(false),
             done: AtomicBool::new(false),
             starts: AtomicUsize::new(0),
@@ -195,10 +200,15 @@ impl One {
     }
 
     fn order(&mut self) -> Signed {
-        let now_ms = self.seams.now_ms();
         let may_expire = self.random.random_ratio(1, 12);
-        let life_ms = if may_expire { self.random.random_range(1..1500) } else { 7 * 86_400_000 };
-        let order = Order {
+        let life_ms = if may_expire { self.random.random_range(1..1500) } else { LIFE_MS };
+        let order = self.order_of(life_ms);
+        self.sign(&order, Nature { may_expire, ..Nature::default() })
+    }
+
+    fn order_of(&mut self, life_ms: i64) -> Order {
+        let now_ms = self.seams.now_ms();
+        Order {
             network: self.apis[0].network().to_owned(),
             key: Key { bank: self.me().bank.clone(), id: TransferId(self.seams.new_id().unwrap()) },
             payer: self.me().account,
@@ -208,8 +218,7 @@ impl One {
             made_at_ms: now_ms,
             expires_at_ms: now_ms + life_ms,
             refund_of: None,
-        };
-        self.sign(&order, Nature { forged: false, may_expire })
+        }
     }
 
     fn sign(&self, order: &Order, nature: Nature) -> Signed {
@@ -229,6 +238,11 @@ impl One {
     async fn pay_one(&mut self) {
         if self.random.random_ratio(1, 4) && self.refund().await {
             return;
+        }
+        match self.random.random_range(0..40) {
+            0 | 1 => return self.send_what_is_refused().await,
+            2 | 3 if self.workload.nonsense.is_some() => return self.pay_to_nonsense().await,
+            _ => {}
         }
         let signed = self.order();
         match self.random.random_range(0..20) {
@@ -263,6 +277,37 @@ impl One {
                 self.try_often(&signed).await;
             }
             _ => self.try_often(&signed).await,
+        }
+    }
+
+    /// An order that every door must refuse: of another bank, or for another network.
+    async fn send_what_is_refused(&mut self) {
+        let mut order = self.order_of(LIFE_MS);
+        let others: Vec<BankName> = self
+            .workload
+            .people
+            .iter()
+            .map(|person| person.bank.clone())
+            .filter(|bank| *bank != order.key.bank)
+            .collect();
+        match others.choose(&mut self.random) {
+            Some(other) if self.random.random() => order.key.bank = other.clone(),
+            _ => order.network = "another".to_owned(),
+        }
+        let signed = self.sign(&order, Nature { refused: true, ..Nature::default() });
+        let (one, two) = (self.copy(), self.copy());
+        tokio::join!(one.send_once(&signed), two.send_once(&signed));
+    }
+
+    /// Pays to a bank that answers with nonsense; sometimes takes it back at once.
+    async fn pay_to_nonsense(&mut self) {
+        let Some(bank) = self.workload.nonsense.clone() else { return };
+        let mut order = self.order_of(LIFE_MS);
+        order.payee = AccountRef { account: PayeeAccount::Number(order.payer), bank };
+        let signed = self.sign(&order, Nature { never_votes: true, ..Nature::default() });
+        self.copy().send_once(&signed).await;
+        if self.random.random_ratio(1, 3) {
+            self.copy().cancel_once(&signed).await;
         }
     }
 

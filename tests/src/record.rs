@@ -86,13 +86,28 @@ impl Recorder {
 
     /// As [`Auditor::hears`].
     pub fn hears(&self, order: &ReceivedOrder, reply: &Result<Known, ApiError>) {
+        self.note_heard(order, reply);
+        self.lock().auditor.hears(order, reply);
+    }
+
+    fn note_heard(&self, order: &ReceivedOrder, reply: &Result<Known, ApiError>) {
         let told = match reply {
             Ok(Known::Ended { statement, credit }) => format!("{:?} {credit:?}", statement.word),
             Ok(other) => format!("{other:?}"),
             Err(error) => format!("{error:?}"),
         };
         self.note(&format!("hears {} {:?}: {told}", order.key(), order.hash()));
-        self.lock().auditor.hears(order, reply);
+    }
+
+    /// As [`Auditor::asks_outcome`].
+    pub fn asks_outcome(&self) -> u64 {
+        self.lock().auditor.asks_outcome()
+    }
+
+    /// As [`Auditor::hears_outcome`].
+    pub fn hears_outcome(&self, asked: u64, order: &ReceivedOrder, reply: &Result<Known, ApiError>) {
+        self.note_heard(order, reply);
+        self.lock().auditor.hears_outcome(asked, order, reply);
     }
 
     /// As [`Auditor::hears_end`].

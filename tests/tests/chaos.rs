@@ -17,5 +17,6 @@ async fn killed_stood_still_and_cut_off_at_random_nothing_is_lost_or_posted_twic
     assert!(wrong.is_empty(), "{} violations: {first:#?}", wrong.len());
     assert!(counts.judged.orders >= 300 && counts.judged.posted >= 100, "too little happened: {counts}");
     assert!(counts.judged.readings >= 30 && counts.judged.cancelled >= 3, "too little happened: {counts}");
+    assert!(counts.snapshots >= 2, "no snapshot was compared: {counts}");
     assert!(counts.kills >= 8 && counts.stops >= 5 && counts.cuts >= 12, "too little went wrong: {counts}");
 }

@@ -12,6 +12,7 @@ use strife_proto::v1;
 use strife_tests::books::Books;
 use strife_tests::network::{TestNetwork, signal};
 use strife_tests::people::{Person, verdict};
+use strife_tests::terminal::{Key, Terminal};
 use strife_tui::{Control, ProcessState};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
@@ -153,6 +154,39 @@ fn the_socket_is_the_owners_alone() {
     for (name, pid) in ["Bank1", "Bank2", "gateway1"].iter().zip(pids(&network)) {
         assert!(words.contains(&format!("{name} runs (process {pid})")), "{words}");
     }
+}
+
+#[test]
+fn one_more_client_opens_beside_another_and_no_screen_is_opened_without_a_terminal() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let dir = network.dir().display().to_string();
+    let join = || {
+        let mut terminal = Terminal::open(
+            Path::new(PROGRAM),
+            &["client", "--data-dir", &dir],
+            &[("TERM", "xterm-256color"), ("LANG", "C.UTF-8")],
+            120,
+            40,
+        );
+        terminal.wait_for("Sign in");
+        terminal
+    };
+    let (mut first, mut second) = (join(), join());
+    assert!(network.dir().join("client/data2/outbox.lock").is_file());
+    for terminal in [&mut first, &mut second] {
+        terminal.press(Key::named("Ctrl-C").unwrap());
+        assert_eq!(terminal.wait_end().exit_code(), 0);
+    }
+
+    let empty = tempfile::tempdir().unwrap();
+    for (arguments, dir) in [(&["client"][..], network.dir()), (&[], empty.path())] {
+        let mut command = Command::new(PROGRAM);
+        let output =
+            command.args(arguments).arg("--data-dir").arg(dir).stdin(Stdio::null()).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && words.contains("needs a terminal"), "{words}");
+    }
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing was started");
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use strife_certs::authority::Network;
 use strife_certs::identity::Identity;
 use strife_client::outbox::Outbox;
+use strife_client::{BankName, Client, ClientSettings, Settings};
 use strife_tests::customer::Customer;
 use strife_tests::network::TestNetwork;
 use strife_tests::outside::{runs, skipped};
@@ -194,6 +196,9 @@ fn a_start_that_cannot_be_says_why_in_words_and_loses_nothing() {
     start(&["tls.pem", "No such file"]);
     fs::rename(dir.path().join("aside"), &certificate).unwrap();
 
+    // nothing else is wrong: there is no terminal
+    start(&["the screen needs a terminal"]);
+
     let open = Outbox::open(&data).unwrap();
     start(&["another Strife client is open on", &data.display().to_string()]);
     drop(open);
@@ -241,6 +246,58 @@ fn a_damaged_outbox_is_said_on_the_screen_and_kept() {
     for kept in ["outbox.broken-", "outbox.journal.broken-"] {
         assert!(names.iter().any(|name| name.starts_with(kept)), "{names:?}");
     }
+}
+
+#[tokio::test]
+async fn a_damaged_profile_is_said_and_kept_and_hides_the_queue_from_nobody_for_long() {
+    let network = TestNetwork::start(PROGRAM, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let settings = ClientSettings::load(&network.own_client(dir.path())).unwrap();
+    let within = Duration::from_secs(15);
+    let sign_in = async |client: &Client| {
+        client.wait_for(within, |view| view.connection.is_online()).await.unwrap();
+        let password = String::from("pass1").into();
+        client.log_in(BankName::new("Bank1").unwrap(), "user1", password, false).await.unwrap();
+        client.wait_for(within, |view| view.live).await.unwrap()
+    };
+    let client = Client::start(settings.clone()).unwrap();
+    let view = sign_in(&client).await;
+    client.set_offline(true).await;
+    let payment = strife_client::Payment {
+        from: view.profile.unwrap().accounts[0].number.parse().unwrap(),
+        to: "user2@Bank2".parse().unwrap(),
+        amount: strife_client::Money::new(100, strife_client::Currency::new("EUR").unwrap()).unwrap(),
+        memo: String::new(),
+        refund_of: None,
+    };
+    let id = client.pay(payment).await.unwrap();
+    client.stop().await;
+
+    let profile = settings.data_dir.join("profile.json");
+    fs::write(&profile, b"{ torn").unwrap();
+    let client = Client::start(settings.clone()).unwrap();
+    let view = client.wait_for(within, |view| !view.notices.is_empty()).await.unwrap();
+    let aside = fs::read_dir(&settings.data_dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.display().to_string().contains("profile.json.broken-"))
+        .unwrap();
+    assert!(view.notices[0].text.contains(&aside.display().to_string()), "{:?}", view.notices);
+    assert_eq!(fs::read(&aside).unwrap(), b"{ torn");
+    let view = sign_in(&client).await;
+    assert!(view.orders.iter().any(|order| order.id == id));
+
+    // what was told of the person goes with them, what was told of the files stays
+    client
+        .wait_for(within, |view| view.notices.iter().any(|notice| notice.text.contains("posted")))
+        .await
+        .unwrap();
+    client.log_out().await;
+    let view = client.wait_for(within, |view| !view.signed_in).await.unwrap();
+    let told: Vec<&str> = view.notices.iter().map(|notice| notice.text.as_str()).collect();
+    assert!(told.len() == 1 && told[0].contains("profile.json.broken-"), "{told:?}");
+    client.stop().await;
+    network.end().await;
 }
 
 #[test]

@@ -10,21 +10,27 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use strife_bank::journal::JournalReader;
-use strife_bank::ledger::state::Own;
 use strife_client::{Api, BankName};
 use strife_proto::domain::{Order, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag, random};
 use strife_proto::{descriptor_pool, v1};
 use strife_tests::auditor::{Auditor, Nature};
 use strife_tests::books::Books;
-use strife_tests::invariants::{Evidence, Journal};
+use strife_tests::history;
+use strife_tests::invariants::Evidence;
 use strife_tests::network::TestNetwork;
 use strife_tests::people::Person;
 use zeroize::Zeroizing;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
 const PAYER: &str = env!("CARGO_BIN_EXE_strife-payer");
+
+/// What is passed once at each start alone.
+const ONCE_A_START: [&str; 1] = ["write/sessions_forgotten/"];
+
+/// The person, by number, whose account is near its floor, and what is paid in and out of it.
+const POOR: usize = 2;
+const NEAR_FLOOR_CENTS: i64 = 5;
 
 /// Rounds of the workload in which an armed point may not be reached.
 const ROUNDS_MAX: usize = 8;
@@ -73,6 +79,8 @@ fn expected() -> Vec<String> {
     expected.extend(oneof("strife.journal.v1.Entry", "kind").iter().map(|name| format!("write/{name}")));
     expected
         .extend(["session", "session_ended", "person_row", "projections"].map(|row| format!("write/{row}")));
+    let files = ["mark", "snapshot", "snapshot_rename", "snapshot_removal", "sessions_forgotten"];
+    expected.extend(files.map(|file| format!("write/{file}")));
     let messages = oneof("strife.v1.LinkRequest", "message");
     expected.extend(messages.iter().map(|name| format!("send/{name}")));
     for service in pool.services().filter(|service| service.full_name().starts_with("strife.v1.")) {
@@ -115,7 +123,7 @@ impl Load {
         if forged {
             signature = SigningKey::from_seed(&[7; 32]).unwrap().sign(Tag::Order, order.bytes());
         }
-        let nature = Nature { forged, may_expire: false };
+        let nature = Nature { forged, ..Nature::default() };
         self.orders.lock().unwrap().push((at, order.clone(), signature.clone(), nature));
         (order, signature)
     }
@@ -133,8 +141,13 @@ impl Load {
     /// One of everything that a network does. Whatever fails because somebody has just been killed is asked
     /// for again in the end.
     async fn round(&self, network: &TestNetwork, api: &Api) {
+        let cents = 1;
+        let pay_cents = async |at: usize, to: &str, cents: i64| {
+            let (order, signature) = self.make(at, to, cents, false);
+            self.submit(api, at, &order, &signature, false).await;
+        };
         let pay = async |at: usize, to: &str, forged: bool, again: bool| {
-            let (order, signature) = self.make(at, to, 1, forged);
+            let (order, signature) = self.make(at, to, cents, forged);
             self.submit(api, at, &order, &signature, again).await;
             order
         };
@@ -146,7 +159,9 @@ impl Load {
         };
         let paid_and_asked = async {
             let order = pay(0, "user2@Bank2", false, false).await;
-            let _ = api.outcome(&self.people[0].session, &order).await;
+            let asked = self.auditor.lock().unwrap().asks_outcome();
+            let reply = api.outcome(&self.people[0].session, &order).await;
+            self.auditor.lock().unwrap().hears_outcome(asked, &order, &reply);
             let _ = api.life(&self.people[0].session, order.key()).await;
             let _ = api.life(&self.people[PAYEE].session, order.key()).await;
             // both at once, and the whole payment each: one at the most is posted
@@ -162,6 +177,10 @@ impl Load {
             pay(0, "nobody@Bank2", false, false),
             pay(0, "user3@Bank1", false, false),
             pay(0, "user3@Bank2", true, false),
+            // an account near its floor: some fit, some do not, and never both of two that do not fit together
+            pay_cents(0, "user2@Bank1", NEAR_FLOOR_CENTS),
+            pay_cents(POOR, "user3@Bank1", NEAR_FLOOR_CENTS),
+            pay_cents(POOR, "user3@Bank2", NEAR_FLOOR_CENTS + 1),
             cancelled,
             self.read(api),
             sign_in_and_out(api, "Bank1"),
@@ -169,6 +188,15 @@ impl Load {
             administer(network, "Bank1"),
             administer(network, "Bank2"),
         );
+    }
+
+    /// Has one person pay away nearly everything.
+    async fn make_poor(&self, api: &Api) {
+        let person = &self.people[POOR];
+        let accounts = api.accounts(&person.session).await.unwrap().accounts;
+        let own = accounts.iter().find(|account| account.number == person.account.to_string()).unwrap();
+        let (order, signature) = self.make(POOR, "user4@Bank2", own.available - NEAR_FLOOR_CENTS, false);
+        self.submit(api, POOR, &order, &signature, false).await;
     }
 
     async fn read(&self, api: &Api) {
@@ -262,20 +290,13 @@ async fn administer(network: &TestNetwork, bank: &str) {
     let _ = admin.verify(v1::VerifyRequest {}).await;
 }
 
-async fn people(api: &Api, auditor: &mut Auditor) -> Vec<Person> {
+async fn people(api: &Api) -> Vec<Person> {
     let mut people = Vec::new();
     for (bank, number) in
         [("Bank1", 1), ("Bank2", 1), ("Bank1", 2), ("Bank1", 3), ("Bank2", 2), ("Bank2", 3), ("Bank2", 4)]
     {
         let login = format!("user{number}");
-        let person = Person::sign_in(api, bank, &login).await;
-        let bank = BankName::new(bank).unwrap();
-        for account in api.accounts(&person.session).await.unwrap().accounts {
-            if account.currency == "EUR" {
-                auditor.account(&bank, account.number.parse().unwrap(), &login, account.posted);
-            }
-        }
-        people.push(person);
+        people.push(Person::sign_in(api, bank, &login).await);
     }
     people
 }
@@ -296,14 +317,16 @@ async fn kill_9_before_and_after_every_write_and_every_send_loses_nothing() {
             ("STRIFE_GATEWAY_RESOLVER__PROMISE_AGE_MS_MAX", "200"),
             ("STRIFE_GATEWAY_LIMITS__LOGINS_PER_MINUTE_MAX", "100000"),
             ("STRIFE_BANK_LIMITS__LOGIN_FAILURES_PER_MINUTE_MAX", "10000"),
+            // each round of the load takes one
+            ("STRIFE_BANK_SNAPSHOT_ENTRIES", "12"),
         ],
     );
     let api = network.api(0);
-    let before = Books::settled(&network).await;
-    let mut auditor = Auditor::default();
-    let people = people(&api, &mut auditor).await;
+    let auditor = history::auditor(&network).await;
+    let people = people(&api).await;
     let load = Load { auditor: auditor.into(), people, orders: Default::default() };
 
+    load.make_poor(&api).await;
     // the list: what is passed when nobody is killed
     for _ in 0..2 {
         load.round(&network, &api).await;
@@ -341,6 +364,10 @@ async fn kill_9_before_and_after_every_write_and_every_send_loses_nothing() {
             if let Some(point) = points.front().filter(|_| hidden.as_ref().is_none_or(|h| h == process)) {
                 arm(dir.path(), process, point);
                 armed.insert(process.clone());
+                if ONCE_A_START.iter().any(|what| point.contains(what)) {
+                    network.kill(process);
+                    network.start_process(process);
+                }
             }
         }
         load.round(&network, &api).await;
@@ -382,7 +409,7 @@ async fn kill_9_before_and_after_every_write_and_every_send_loses_nothing() {
     load.insist(&api).await;
     let after = Books::settled(&network).await;
     after.check();
-    judge(&load, network, &before, &format!("{visited} kill points in {rounds} rounds")).await;
+    judge(&load, network, &format!("{visited} kill points in {rounds} rounds")).await;
 }
 
 /// Everybody answers again.
@@ -397,61 +424,35 @@ async fn is_up(network: &TestNetwork, api: &Api) -> bool {
     reachable
 }
 
-async fn judge(load: &Load, network: TestNetwork, before: &Books, what: &str) {
+async fn judge(load: &Load, network: TestNetwork, what: &str) {
     let mut auditor = load.auditor.lock().unwrap().clone();
     let books = Books::settled(&network).await;
-    for (bank, report) in &books.reports {
-        let name = BankName::new(bank).unwrap();
-        for balance in &report.balances {
-            let Some(number) = balance.account.strip_prefix("customer:") else { continue };
-            let (number, account) = (number.parse().unwrap(), balance.posted);
-            // nobody of the load pays to or from these
-            if !auditor.accounts().contains_key(&(name.clone(), number)) {
-                auditor.account(&name, number, "", account);
-            }
+    let mut wrong = history::faults_of_running(&network).await;
+    for entry in std::fs::read_dir(network.dir().join("logs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "stderr") {
+            let words = std::fs::read_to_string(&path).unwrap();
+            wrong.extend(history::panics_in(&path.display().to_string(), &words));
         }
-    }
-    let (judged, mut wrong) = auditor.judge();
-    for (bank, report) in &books.reports {
-        let name = BankName::new(bank).unwrap();
-        let differences = auditor.compare(&name, &without_history(report, &before.reports[bank]));
-        wrong.extend(differences);
     }
     let dir = network.dir().to_owned();
+    let mut snapshots = 0;
     network.restart(1, |_| {
-        let mut journals = BTreeMap::new();
-        for bank in ["Bank1", "Bank2"] {
-            let reader = JournalReader::open(&dir.join("banks").join(bank).join("data")).unwrap();
-            let bank = BankName::new(bank).unwrap();
-            let own = Own { bank: bank.clone(), network: "demo".into() };
-            journals.insert(bank, Journal::read_twice(&reader, own).unwrap());
-        }
-        let evidence = Evidence::gather(journals, &auditor);
-        // the sample people's own history was made before the auditor looked
-        let foreign = |text: &String| text.contains("bytes that nobody sent");
-        wrong.extend(evidence.check(true).into_iter().filter(|text| !foreign(text)));
+        let journals = history::journals(&dir).unwrap();
+        snapshots = journals.values().map(|journal| journal.snapshots).sum();
+        // accounts that the operator has opened since, with the cash that the journals say was paid in
+        history::accounts(&mut auditor, &books, &journals);
+        wrong.extend(Evidence::gather(journals, &auditor).check(true));
     });
-    println!("{what}: {judged:?}");
+    let (judged, violations) = auditor.judge();
+    wrong.extend(violations);
+    for (bank, report) in &books.reports {
+        wrong.extend(auditor.compare(&BankName::new(bank).unwrap(), report));
+    }
+    println!("{what}: {judged:?}, {snapshots} snapshots");
     assert_eq!(wrong, Vec::<String>::new());
     assert!(judged.posted > 50 && judged.declined > 50 && judged.never > 20, "{judged:?}");
-}
-
-/// A report from which the settlement of the time before is taken away.
-fn without_history(report: &v1::ReportReply, before: &v1::ReportReply) -> v1::ReportReply {
-    let mut report = report.clone();
-    let mut moved = 0;
-    for balance in report.balances.iter_mut().filter(|b| b.account.starts_with("settlement:")) {
-        let earlier = before.balances.iter().find(|b| b.account == balance.account).map_or(0, |b| b.posted);
-        balance.posted -= earlier;
-        if balance.currency == "EUR" {
-            moved += earlier;
-        }
-    }
-    // so that the sum still says what it said
-    if let Some(cash) = report.balances.iter_mut().find(|b| b.account == "cash:EUR") {
-        cash.posted += moved;
-    }
-    report
+    assert!(snapshots >= 2, "no snapshot was compared");
 }
 
 #[tokio::test]
@@ -467,7 +468,7 @@ async fn kill_9_at_every_point_of_the_outbox_keeps_what_was_said_to_be_queued() 
     };
     let before = held().await;
     let data_dir = dir.path().join("client");
-    let payer = |count: &str, kills: bool| {
+    let payer_in = |data_dir: &Path, count: &str, kills: bool| {
         let mut command = Command::new(PAYER);
         command.args([
             "--config",
@@ -478,7 +479,7 @@ async fn kill_9_at_every_point_of_the_outbox_keeps_what_was_said_to_be_queued() 
             "user1",
         ]);
         command.args(["--password", "pass1", "--to", "user2@Bank2", "--count", count, "--cancel-last"]);
-        command.arg("--dismiss").arg("--data-dir").arg(&data_dir);
+        command.arg("--dismiss").arg("--data-dir").arg(data_dir);
         if kills {
             command.env("STRIFE_KILL_DIR", dir.path());
         }
@@ -486,6 +487,7 @@ async fn kill_9_at_every_point_of_the_outbox_keeps_what_was_said_to_be_queued() 
         let lines = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
         (output.status, lines, String::from_utf8(output.stderr).unwrap())
     };
+    let payer = |count: &str, kills: bool| payer_in(&data_dir, count, kills);
     let mut queued = BTreeSet::new();
     let mut ended = BTreeMap::new();
     let mut note = |lines: Vec<String>| {
@@ -508,7 +510,16 @@ async fn kill_9_at_every_point_of_the_outbox_keeps_what_was_said_to_be_queued() 
     assert!(status.success(), "{errors}");
     note(lines);
     let points = passed(dir.path()).remove("client").unwrap();
-    for what in ["write/order", "write/removal", "send/submit", "send/outcome", "send/cancel"] {
+    for what in [
+        "write/outbox_line",
+        "write/outbox.journal",
+        "write/outbox.journal_rename",
+        "write/order",
+        "write/removal",
+        "send/submit",
+        "send/outcome",
+        "send/cancel",
+    ] {
         for side in ["before", "after"] {
             let point = format!("client/{what}/{side}");
             assert!(points.contains(&point), "nothing passes {point}: {points:?}");
@@ -520,14 +531,17 @@ async fn kill_9_at_every_point_of_the_outbox_keeps_what_was_said_to_be_queued() 
         if cancels {
             network.kill("Bank2");
         }
-        let (status, lines, _) = payer(if cancels { "1" } else { "3" }, true);
+        // a device's key is made once: by somebody who has none yet
+        let new = point.contains("write/device.").then(|| tempfile::tempdir().unwrap());
+        let data_dir = new.as_ref().map_or(data_dir.as_path(), |dir| dir.path());
+        let (status, lines, _) = payer_in(data_dir, if cancels { "1" } else { "3" }, true);
         if cancels {
             network.start_process("Bank2");
         }
         note(lines);
         assert!(!is_armed(dir.path(), "client"), "{point} was not reached");
         assert!(!status.success());
-        let (status, lines, errors) = payer("0", false);
+        let (status, lines, errors) = payer_in(data_dir, "0", false);
         assert!(status.success(), "after {point}: {errors}");
         note(lines);
     }

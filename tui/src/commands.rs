@@ -81,6 +81,8 @@ pub enum Place {
     Order,
     /// One movement.
     Movement,
+    /// One item of the inbox.
+    Notice,
     /// Naming a payee.
     PayeeName,
     /// All commands, by name.
@@ -93,7 +95,7 @@ pub enum Place {
 
 impl Place {
     /// All.
-    pub const ALL: [Place; 15] = [
+    pub const ALL: [Place; 16] = [
         Place::Overview,
         Place::Transfer,
         Place::Confirm,
@@ -103,6 +105,7 @@ impl Place {
         Place::Queue,
         Place::Order,
         Place::Inbox,
+        Place::Notice,
         Place::Settings,
         Place::Login,
         Place::Palette,
@@ -125,6 +128,7 @@ impl Place {
             Place::Confirm => "Confirmation",
             Place::Order => "Order",
             Place::Movement => "Movement",
+            Place::Notice => "Notice",
             Place::PayeeName => "Payee's name",
             Place::Palette => "Palette",
             Place::Help => "All keys",
@@ -146,6 +150,7 @@ impl Place {
             Place::Confirm => CONFIRM,
             Place::Order => ORDER,
             Place::Movement => MOVEMENT,
+            Place::Notice => NOTICE,
             Place::PayeeName => PAYEE_NAME,
             Place::Palette => PALETTE_OPEN,
             Place::Help => CLOSE,
@@ -166,6 +171,7 @@ impl Place {
             Some(Overlay::Help { .. }) => Place::Help,
             Some(Overlay::Receipt(_)) => Place::Order,
             Some(Overlay::Movement(_)) => Place::Movement,
+            Some(Overlay::Notice(_)) => Place::Notice,
             Some(Overlay::Palette { .. }) => Place::Palette,
             Some(Overlay::PayeeName { .. }) => Place::PayeeName,
             None => Self::beneath(model),
@@ -224,6 +230,13 @@ const BOTTOM: Command = command!([key(KeyCode::End), letter('G')], "End", "", "T
 const HELP: Command = command!([letter('?'), f(1)], "?", "help", "All keys", Help);
 const PALETTE: Command = command!([letter(':'), ctrl('p')], ":", "all", "Every command, by name", Palette);
 const SUSPEND: Command = command!([ctrl('z')], "Ctrl-Z", "", "Back to the shell; fg returns", Suspend);
+const LEAVE: Command = command!([ctrl('c')], "Ctrl-C", "", "Leave; the queue is kept", Quit);
+const SHUT: Command =
+    command!([key(KeyCode::Esc), key(KeyCode::Enter), letter('q')], "Esc", "close", "Close", Close);
+const SCROLL: Command =
+    command!([key(KeyCode::PageDown), letter(' ')], "PgDn", "more", "The rows below", PageDown);
+const TEXT_CLEAR: Command =
+    command!([ctrl('l')], "Ctrl-L", "", "Put away the messages at the bottom", ClearToasts);
 const QUIT: Command = command!([letter('q'), ctrl('c')], "q", "quit", "Leave; the queue is kept", Quit);
 const TO_QUEUE: Command = command!([key(KeyCode::Tab)], "Tab", "queue", "Go to the queue", ToQueue);
 const OFFLINE: Command = command!([letter('o')], "o", "offline", "Go offline, or back online", ToggleOffline);
@@ -253,6 +266,7 @@ const LOGIN: &[Command] = &[
     command!([key(KeyCode::Right)], "→", "bank", "Next bank", Right),
     command!([ctrl('k')], "Ctrl-K", "keep", "Stay signed in on this machine, or not", Keep),
     command!([ctrl('o')], "Ctrl-O", "", "Work offline as the person who was here last", WorkOffline),
+    TEXT_CLEAR,
     TEXT_HELP,
     TEXT_PALETTE,
     SUSPEND,
@@ -290,11 +304,12 @@ const TRANSFER: &[Command] = &[
     command!([key(KeyCode::Up)], "↑", "", "Payee before in the list; field before elsewhere", Up),
     command!([key(KeyCode::Down)], "↓", "payees", "Next payee of the list; next field elsewhere", Down),
     command!([ctrl('s')], "Ctrl-S", "name", "Give the payee a name of yours", SavePayee),
+    TEXT_CLEAR,
     TEXT_HELP,
     TEXT_PALETTE,
     SUSPEND,
     BACK,
-    command!([ctrl('c')], "Ctrl-C", "", "Leave; the queue is kept", Quit),
+    LEAVE,
 ];
 
 const HISTORY: &[Command] = &[
@@ -325,10 +340,13 @@ const HISTORY: &[Command] = &[
 const FILTER: &[Command] = &[
     command!([key(KeyCode::Enter)], "Enter", "apply", "Go to what is found", Submit),
     command!([key(KeyCode::Esc)], "Esc", "clear", "Show everything again", Back),
-    command!([ctrl('c')], "Ctrl-C", "", "Leave; the queue is kept", Quit),
+    TEXT_HELP,
+    SUSPEND,
+    LEAVE,
 ];
 
 const INBOX: &[Command] = &[
+    command!([key(KeyCode::Enter)], "Enter", "details", "The whole text", Submit),
     UP,
     DOWN,
     PAGE_UP,
@@ -368,7 +386,13 @@ const QUEUE: &[Command] = &[
     command!([letter('r')], "r", "retry", "Send the chosen order now", Retry),
     command!([letter('R')], "R", "all", "Send all orders now", RetryAll),
     command!([letter('c')], "c", "cancel", "Cancel the chosen order", CancelOrder),
-    command!([letter('e')], "e", "edit", "Cancel the chosen order, then fill it in again", EditOrder),
+    command!(
+        [letter('e')],
+        "e",
+        "edit",
+        "Cancel the chosen order, then fill it in again; a cancelled one is filled in at once",
+        EditOrder
+    ),
     command!(
         [letter('s')],
         "s",
@@ -398,27 +422,31 @@ const CONFIRM: &[Command] = &[
     command!([key(KeyCode::Left), letter('h')], "←", "", "Mark Cancel", Left),
     command!([key(KeyCode::Right), letter('l')], "→", "mark Send", "Mark Send", Right),
     command!([key(KeyCode::Tab), key(KeyCode::BackTab)], "Tab", "", "Mark the other", NextField),
-    command!([key(KeyCode::Esc), letter('q')], "Esc", "cancel", "Send nothing", Close),
+    command!([key(KeyCode::Esc), letter('q'), ctrl('c')], "Esc", "cancel", "Send nothing", Close),
+    SUSPEND,
 ];
 
-const ORDER: &[Command] = &[
-    COPY,
-    UP,
-    DOWN,
-    command!([key(KeyCode::Esc), key(KeyCode::Enter), letter('q')], "Esc", "close", "Close", Close),
-];
+const ORDER: &[Command] = &[COPY, UP, DOWN, PAGE_UP, SCROLL, SHUT, SUSPEND, LEAVE];
+
+const NOTICE: &[Command] = &[PAGE_UP, SCROLL, SHUT, SUSPEND, LEAVE];
 
 const MOVEMENT: &[Command] = &[
     command!([letter('r')], "r", "refund", "Give back what came in, all or part", Refund),
     COPY,
     UP,
     DOWN,
-    command!([key(KeyCode::Esc), key(KeyCode::Enter), letter('q')], "Esc", "close", "Close", Close),
+    PAGE_UP,
+    SCROLL,
+    SHUT,
+    SUSPEND,
+    LEAVE,
 ];
 
 const PAYEE_NAME: &[Command] = &[
     command!([key(KeyCode::Enter)], "Enter", "save", "Save the name; an empty one takes it away", Submit),
     command!([key(KeyCode::Esc)], "Esc", "cancel", "Save nothing", Close),
+    SUSPEND,
+    LEAVE,
 ];
 
 const PALETTE_OPEN: &[Command] = &[
@@ -426,6 +454,8 @@ const PALETTE_OPEN: &[Command] = &[
     command!([key(KeyCode::Up)], "↑", "", "One up", Up),
     command!([key(KeyCode::Down), key(KeyCode::Tab)], "↓", "next", "One down", Down),
     command!([key(KeyCode::Esc), ctrl('p')], "Esc", "close", "Close", Close),
+    SUSPEND,
+    LEAVE,
 ];
 
 const DEMO_OPEN: &[Command] = &[
@@ -442,6 +472,8 @@ const DEMO_OPEN: &[Command] = &[
     UP,
     DOWN,
     command!([key(KeyCode::Esc), f(9), letter('d'), letter('q')], "Esc", "close", "Close", Close),
+    SUSPEND,
+    LEAVE,
 ];
 
 const CLOSE: &[Command] = &[
@@ -456,21 +488,26 @@ const CLOSE: &[Command] = &[
         "Close",
         Close
     ),
+    SUSPEND,
+    LEAVE,
 ];
+
+/// The commands of a place with the demo's.
+pub fn with_demo(place: Place) -> Vec<Command> {
+    let mut list = place.commands().to_vec();
+    match place {
+        Place::Login | Place::Transfer => list.push(TEXT_DEMO),
+        Place::Overview | Place::History | Place::Inbox | Place::Settings | Place::Queue => {
+            list.insert(list.len().saturating_sub(2), DEMO);
+        }
+        _ => {}
+    }
+    list
+}
 
 /// The commands of a place, with the demo's where there is one.
 pub fn commands_of(model: &Model, place: Place) -> Vec<Command> {
-    let mut list = place.commands().to_vec();
-    if model.demo.is_some() {
-        match place {
-            Place::Login | Place::Transfer => list.push(TEXT_DEMO),
-            Place::Overview | Place::History | Place::Inbox | Place::Settings | Place::Queue => {
-                list.insert(list.len() - 2, DEMO);
-            }
-            _ => {}
-        }
-    }
-    list
+    if model.demo.is_some() { with_demo(place) } else { place.commands().to_vec() }
 }
 
 /// The commands that work at this moment.

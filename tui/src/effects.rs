@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::demo::{Control, DemoControls};
 use crate::export;
-use crate::keep::keep;
+use crate::keep::Keeping;
 use crate::model::Demo;
 use crate::update::{Effect, Msg, Reply};
 
@@ -34,11 +34,17 @@ pub struct Actors {
     pub exports: PathBuf,
     /// The person's settings file.
     pub settings_file: Option<PathBuf>,
+    /// What is to be kept in it.
+    pub keeping: Arc<Keeping>,
 }
 
 impl Actors {
     /// Carries out an effect; its reply carries the epoch of the session that it was wanted in.
     pub fn carry_out(&self, effect: Effect, epoch: u64) {
+        if let Effect::Keep { key, value } = &effect {
+            // in the order in which they were changed, whichever task comes first
+            self.keeping.want(key, value.clone());
+        }
         let (actors, messages) = (self.clone(), self.messages.clone());
         tokio::spawn(async move {
             if let Some(msg) = guarded(async move { actors.act(effect, epoch).await }).await {
@@ -77,16 +83,16 @@ impl Actors {
             Effect::DismissEnded => client.dismiss_ended().await,
             Effect::SetOffline(offline) => client.set_offline(offline).await,
             Effect::SavePayee { account, name } => return self.save_payee(account, name).await,
-            Effect::Keep { key, value } => {
-                let Some(file) = self.settings_file.clone() else {
+            Effect::LoadPayees => return self.load_payees().await,
+            Effect::Keep { .. } => {
+                if self.settings_file.is_none() {
                     return Some(Msg::Done(Ok(
                         "Changed until this program ends: there is no settings file.".into(),
                     )));
-                };
-                let kept = tokio::task::spawn_blocking(move || keep(&file, key, &value)).await.ok()?;
-                let failed =
-                    |why| Msg::Done(Err(format!("Changed until this program ends, but not kept: {why}")));
-                return kept.err().map(failed);
+                }
+                return self.keep().await.err().map(|why| {
+                    Msg::Done(Err(format!("Changed until this program ends, but not kept: {why}")))
+                });
             }
             Effect::LookAtDemo => {
                 let demo = self.demo.clone()?;
@@ -102,10 +108,10 @@ impl Actors {
     }
 
     async fn load_history(&self, account: String, cursor: Option<Vec<u8>>) -> Reply {
-        let first = cursor.is_none();
+        let from = cursor.clone();
         let at_least_position = self.client.view().borrow().position;
         let page = self.client.history_page(&account, cursor, PAGE_SIZE, at_least_position).await;
-        Reply::Page { account, first, result: page.map_err(say) }
+        Reply::Page { account, from, result: page.map_err(say) }
     }
 
     async fn export(&self, account: String) -> Result<(PathBuf, usize), String> {
@@ -130,14 +136,48 @@ impl Actors {
         Ok((path, count))
     }
 
+    /// Writes what is still to be kept in the settings file. The program ends after it.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn keep(&self) -> Result<(), String> {
+        let Some(file) = self.settings_file.clone() else { return Ok(()) };
+        let keeping = self.keeping.clone();
+        tokio::task::spawn_blocking(move || keeping.write(&file)).await.map_err(say)?
+    }
+
+    /// Bank and log-in name of the person who works here; saved payees are theirs alone.
+    fn person(&self) -> Option<(String, String)> {
+        let view = self.client.view();
+        let view = view.borrow();
+        view.profile.as_ref().map(|profile| (profile.bank.clone(), profile.person.clone()))
+    }
+
+    async fn load_payees(&self) -> Option<Msg> {
+        let Some((bank, person)) = self.person() else { return Some(Msg::Payees(Vec::new())) };
+        let book = self.payees.clone();
+        let all = tokio::task::spawn_blocking(move || book.read(&bank, &person)).await.ok()?;
+        self.tell_payee_trouble().await;
+        Some(Msg::Payees(all))
+    }
+
     async fn save_payee(&self, account: String, name: Option<String>) -> Option<Msg> {
+        let (bank, person) = self.person()?;
         let (book, now_ms) = (self.payees.clone(), strife_client::now_ms());
-        let remember = move || book.remember(&account, name.as_deref(), now_ms);
+        let remember = move || book.remember(&bank, &person, &account, name.as_deref(), now_ms);
         let kept = tokio::task::spawn_blocking(remember).await.ok()?;
+        self.tell_payee_trouble().await;
         Some(match kept {
             Ok(all) => Msg::Payees(all),
             Err(error) => Msg::Done(Err(format!("The payee was not saved: {error}"))),
         })
+    }
+
+    async fn tell_payee_trouble(&self) {
+        if let Some(trouble) = self.payees.take_trouble() {
+            // the screen may be gone by now
+            let _ = self.messages.send(Msg::Done(Err(trouble))).await;
+        }
     }
 
     async fn control(&self, name: String, what: Control) -> Option<Msg> {

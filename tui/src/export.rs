@@ -103,6 +103,12 @@ mod tests {
     fn the_file_is_the_persons_alone() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
+        // what somebody left open beside it, or in its place, is not what it gets
+        for name in ["strife-100000000190-2026-11-21.csv", "strife-100000000190-2026-11-21.csv.new"] {
+            std::fs::write(dir.path().join(name), b"old").unwrap();
+            let open = std::fs::Permissions::from_mode(0o666);
+            std::fs::set_permissions(dir.path().join(name), open).unwrap();
+        }
         let path = write(dir.path(), "100000000190", "2026-11-21", &[movement("a", "b")]).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(path.file_name().unwrap(), "strife-100000000190-2026-11-21.csv");

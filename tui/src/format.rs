@@ -48,15 +48,19 @@ pub fn until(at: Instant, now: Instant) -> String {
     }
 }
 
-/// Cuts text to a width in columns, with `…` where something is missing, and replaces what would move the
-/// cursor or change direction.
-pub fn fit(text: &str, width: usize) -> String {
-    let clean = |c: char| {
+/// Text without what would move the cursor or change direction; a dot stands in its place.
+pub fn clean(text: &str) -> String {
+    let shown = |c: char| {
         let hidden = c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{061c}');
         if hidden { '·' } else { c }
     };
-    let text: String = text.chars().map(clean).collect();
+    text.chars().map(shown).collect()
+}
+
+/// Cuts text to a width in columns, with `…` where something is missing, and [`clean`]s it.
+pub fn fit(text: &str, width: usize) -> String {
+    let text = clean(text);
     if text.width() <= width {
         return text;
     }

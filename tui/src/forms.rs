@@ -215,14 +215,21 @@ impl TransferForm {
         Ok(Payment { from, to, amount: self.money(view)?, memo, refund_of })
     }
 
-    /// Checks one field as it stands.
-    pub fn check(&self, field: TransferField, view: &View) -> Check {
+    /// Nothing is filled in.
+    pub fn is_empty(&self) -> bool {
+        [&self.to, &self.amount, &self.memo].iter().all(|input| input.value().is_empty())
+    }
+
+    /// Checks one field as it stands. What `hides` hides of balances no check tells.
+    pub fn check(&self, field: TransferField, view: &View, hides: bool) -> Check {
         // balances are not kept after signing out
-        let known = view.profile.as_ref().is_some_and(|profile| profile.as_of_ms > 0);
+        let kept = view.profile.as_ref().is_some_and(|profile| profile.as_of_ms > 0);
+        let known = kept && !hides;
         let bad = |refusal: Refusal| Check::Bad(refusal.sentence().to_owned());
         match field {
             TransferField::From => match self.account(view) {
-                Some(_) if !known => Check::Good("the balance is not known while signed out".into()),
+                Some(_) if !kept => Check::Good("the balance is not known while signed out".into()),
+                Some(_) if hides => Check::Good("the balance is hidden".into()),
                 Some(account) => Check::Good(format!(
                     "{} {} available",
                     crate::format::amount(account.available, &account.currency),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::commands::{Action, Command, Place};
+use crate::commands::{Action, Command, Place, with_demo};
 
 /// One key with its modifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd)]
@@ -37,7 +37,14 @@ impl Key {
             KeyCode::Char(_) | KeyCode::BackTab => event.modifiers.difference(KeyModifiers::SHIFT),
             _ => event.modifiers,
         };
-        Self { code: event.code, modifiers }
+        // with Ctrl a terminal tells no capital letters
+        let code = match event.code {
+            KeyCode::Char(c) if modifiers.contains(KeyModifiers::CONTROL) => {
+                KeyCode::Char(c.to_ascii_lowercase())
+            }
+            code => code,
+        };
+        Self { code, modifiers }
     }
 
     /// It types a character where text is taken.
@@ -192,7 +199,7 @@ impl Keymap {
 
     fn check(&self, place: Place) -> Result<(), KeysError> {
         let mut seen: Vec<(Key, Action)> = Vec::new();
-        for command in place.commands() {
+        for command in &with_demo(place) {
             for key in self.keys(command) {
                 let name = command.action.name();
                 if place.takes_text() && key.types_text() && self.own.contains_key(&command.action) {
@@ -251,6 +258,7 @@ mod tests {
             ("R", "R"),
             ("F5", "F5"),
             ("ctrl-p", "Ctrl-P"),
+            ("Ctrl-X", "Ctrl-X"),
             ("-", "-"),
             ("PgDn", "PgDn"),
             ("shift-tab", "Shift-Tab"),
@@ -258,6 +266,8 @@ mod tests {
         ] {
             assert_eq!(Key::parse(text).unwrap().shown(), shown);
         }
+        let typed = KeyEvent::new(KeyCode::Char('x'), KeyModifiers::CONTROL);
+        assert_eq!(Key::parse("Ctrl-X"), Some(Key::of(typed)), "as a terminal sends it");
         for text in ["", "hyper-x", "F13", "enterr", "ctrl-"] {
             assert_eq!(Key::parse(text), None, "{text}");
         }
@@ -271,6 +281,7 @@ mod tests {
             ("pay", vec!["hyper-p"], "no key"),
             ("pay", vec![], "has no key"),
             ("pay", vec!["h"], "bound twice"),
+            ("pay", vec!["d"], "bound twice"),
             ("submit", vec!["x"], "would type text"),
         ] {
             let said = map(name, &keys).unwrap_err().to_string();

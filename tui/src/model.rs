@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use strife_client::payees::Payee;
 use strife_client::view::{Notice, NoticeKind, OrderView, View};
-use strife_client::{Key, Life, Payment, TransferId};
+use strife_client::{Key, Life, Movement, Payment, TransferId};
 use tui_input::Input;
 
-pub use history::{History, Sort};
+pub use history::{History, Sort, is_same};
 
 use crate::commands::Action;
 use crate::demo::ProcessState;
@@ -74,8 +74,10 @@ pub enum Overlay {
     },
     /// What has become of an order.
     Receipt(TransferId),
-    /// One movement, by its place among those shown.
-    Movement(usize),
+    /// One movement.
+    Movement(Box<Movement>),
+    /// One item of the inbox, whole.
+    Notice(Box<Notice>),
     /// Every command that can be done here, by name.
     Palette {
         /// What is typed.
@@ -193,6 +195,12 @@ pub struct Model {
     pub epoch: u64,
     /// When the last key came.
     pub touched: Instant,
+    /// The same by the wall clock, in milliseconds: it goes on while the machine sleeps.
+    pub touched_ms: i64,
+    /// Now by the wall clock, in milliseconds since the Unix epoch.
+    pub wall_ms: i64,
+    /// The first row that is shown of details which do not fit.
+    pub details_from: usize,
     /// The terminal has the focus, as far as it tells.
     pub has_focus: bool,
     /// The terminal's columns and rows.
@@ -244,6 +252,9 @@ impl Model {
             facts: Vec::new(),
             epoch: 0,
             touched: now,
+            touched_ms: 0,
+            wall_ms: 0,
+            details_from: 0,
             has_focus: true,
             size: (0, 0),
             zone,
@@ -252,6 +263,34 @@ impl Model {
         };
         model.take_view(view);
         model
+    }
+
+    /// Nothing of the person who was here stays: not on the screen, not in a form, not in a list.
+    pub fn forget_person(&mut self) {
+        self.overlay = None;
+        self.transfer = TransferForm::default();
+        self.history = History::default();
+        self.life = None;
+        self.flashes.clear();
+        self.editing = None;
+        self.inbox.clear();
+        self.toasts.clear();
+        self.payees.clear();
+        self.hidden = self.preferences.settings.hide_balances;
+        (self.account, self.order, self.item, self.unread, self.setting) = (0, 0, 0, 0, 0);
+        self.working_offline = false;
+    }
+
+    /// The terminal is too small to show anything: nothing is done then that cannot be seen.
+    pub fn is_too_small(&self) -> bool {
+        self.size != (0, 0) && (self.size.0 < crate::view::WIDTH_MIN || self.size.1 < crate::view::HEIGHT_MIN)
+    }
+
+    /// No key came for so long, awake or asleep, that the person is signed out.
+    pub fn is_idle_too_long(&self) -> bool {
+        let Some(at) = self.locks_at() else { return false };
+        let idle_ms = i64::try_from(self.preferences.settings.idle_lock_ms).unwrap_or(i64::MAX);
+        at <= self.now || self.wall_ms.saturating_sub(self.touched_ms) >= idle_ms
     }
 
     /// Takes up what the client knows now. Returns what has newly happened.
@@ -378,6 +417,11 @@ impl Model {
             ("This device's key".to_owned(), view.key_place.clone()),
         ];
         facts.extend(self.facts.iter().cloned());
+        let own = &self.preferences.settings.keys;
+        if own.is_empty() {
+            facts.push(("Keys".into(), "as shipped; bind others under [screen.keys]".into()));
+        }
+        facts.extend(own.iter().map(|(name, keys)| (format!("Key of {name}"), keys.join(", "))));
         facts
     }
 

@@ -28,6 +28,9 @@ use crate::view;
 /// Shortest time between two drawings, in milliseconds.
 const FRAME_MS: u64 = 16;
 
+/// Messages that are taken up between two drawings.
+const BACKLOG_MAX: usize = 1_000;
+
 /// Opens the screen and runs until the person leaves or a signal ends it.
 ///
 /// # Errors
@@ -60,11 +63,15 @@ async fn open(settings: ClientSettings, demo: Option<Arc<dyn DemoControls>>) -> 
     let first = client.view().borrow().clone();
     let mut model = Model::new(first, sentence, preferences, TimeZone::system(), Instant::now());
     model.demo = demo.as_ref().map(|demo| Demo { processes: demo.processes() });
-    model.payees = payees.read();
     model.facts = facts;
-    let actors =
-        Actors { client: client.clone(), demo, messages, payees: Arc::new(payees), exports, settings_file };
+    let (payees, keeping) = (Arc::new(payees), Arc::default());
+    let actors = Actors { client: client.clone(), demo, messages, payees, exports, settings_file, keeping };
+    actors.carry_out(Effect::LoadPayees, model.epoch);
     let result = converse(&mut model, &actors, received).await;
+    // there is no screen any more to tell on
+    if let Err(why) = actors.keep().await {
+        eprintln!("strife: what was changed last is not kept: {why}");
+    }
     client.stop().await;
     result
 }
@@ -96,6 +103,11 @@ async fn converse(
     let mut screen = Screen::take(model.preferences.settings.mouse)?;
     let size = screen.terminal.size()?;
     model.size = (size.width, size.height);
+    model.wall_ms = strife_client::now_ms();
+    model.touched_ms = model.wall_ms;
+    if model.view.signed_in {
+        actors.carry_out(Effect::LoadPayees, model.epoch);
+    }
     let mut events = EventStream::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -131,12 +143,29 @@ async fn converse(
             }
         };
         dirty = true;
-        if let Some(msg) = msg {
-            model.now = Instant::now();
-            for effect in update(model, msg) {
-                carry_out(model, effect, actors, &mut screen)?;
-            }
+        take(model, msg, actors, &mut screen)?;
+        // whatever has come meanwhile is taken up before anything is drawn
+        for _ in 0..BACKLOG_MAX {
+            let msg = match events.next().now_or_never() {
+                Some(Some(Ok(event))) => message_of(event),
+                _ => match received.try_recv() {
+                    Ok(msg) => Some(msg),
+                    Err(_) => break,
+                },
+            };
+            take(model, msg, actors, &mut screen)?;
         }
+    }
+    Ok(())
+}
+
+/// Takes one message up, and has done what it wants.
+fn take(model: &mut Model, msg: Option<Msg>, actors: &Actors, screen: &mut Screen) -> anyhow::Result<()> {
+    let Some(msg) = msg else { return Ok(()) };
+    model.now = Instant::now();
+    model.wall_ms = strife_client::now_ms();
+    for effect in update(model, msg) {
+        carry_out(model, effect, actors, screen)?;
     }
     Ok(())
 }
@@ -176,7 +205,6 @@ fn carry_out(model: &mut Model, effect: Effect, actors: &Actors, screen: &mut Sc
             // stops here; a shell without job control lets it go on at once
             kill_process(getpid(), Signal::TSTP)?;
             screen.take_again()?;
-            model.touched = Instant::now();
         }
         Effect::Notify(text) => {
             if to_terminal(wanted) {

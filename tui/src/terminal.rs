@@ -1,6 +1,7 @@
 //! The terminal: taken over, given back on every way out, also for a while (Ctrl-Z).
 
-use std::io::{self, Stdout, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -27,12 +28,28 @@ pub struct Screen {
     mouse: bool,
 }
 
+/// Why the screen cannot open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the screen needs a terminal to draw on and to read keys from, and there is none here")]
+pub struct NoTerminal;
+
+/// Makes sure that there is a terminal, before anything is started for it.
+///
+/// # Errors
+/// [`NoTerminal`].
+pub fn require() -> Result<(), NoTerminal> {
+    // keys come from the controlling terminal where standard input is something else
+    let keys = io::stdin().is_terminal() || File::open("/dev/tty").is_ok();
+    if io::stdout().is_terminal() && keys { Ok(()) } else { Err(NoTerminal) }
+}
+
 impl Screen {
     /// Takes the terminal over. What a panic says is kept for [`last_panic`] instead of written over the screen.
     ///
     /// # Errors
-    /// There is no terminal.
+    /// There is no terminal, in words.
     pub fn take(mouse: bool) -> io::Result<Self> {
+        require().map_err(io::Error::other)?;
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             if TAKEN.load(Ordering::SeqCst) {

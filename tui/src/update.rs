@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use strife_client::payees::Payee;
-use strife_client::view::{CANCELLED, Connection, Notice, NoticeKind, OrderState, View};
+use strife_client::view::{CANCELLED, Connection, Notice, NoticeKind, OrderState, OrderView, View};
 use strife_client::{BankName, Key, Life, Movement, Payment, TransferId};
 use tui_input::Input;
 use zeroize::Zeroizing;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::commands::{Action, action};
 use crate::demo::{Control, ProcessState};
 use crate::forms::{LoginField, LoginForm, TransferField, TransferForm};
-use crate::model::{Demo, Focus, History, Model, Overlay, Screen, Told};
+use crate::model::{Demo, Focus, Model, Overlay, Screen, Told};
 use crate::preferences::{Preference, Value};
 
 /// Rows that a page key moves by.
@@ -74,8 +74,8 @@ pub enum Reply {
     Page {
         /// Of which account.
         account: String,
-        /// It is the newest page.
-        first: bool,
+        /// Where it begins; `None` for the newest page.
+        from: Option<Vec<u8>>,
         /// Rows and where the next page begins.
         result: Page,
     },
@@ -132,6 +132,8 @@ pub enum Effect {
     DismissEnded,
     /// Go offline, or back.
     SetOffline(bool),
+    /// Read the person's saved payees.
+    LoadPayees,
     /// Remember a payee, with a name if one was given.
     SavePayee {
         /// `account@bank`.
@@ -165,20 +167,27 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
         Msg::Key(event) => {
-            model.touched = model.now;
+            if model.is_idle_too_long() {
+                return lock(model);
+            }
+            touch(model);
             overlay::rearm(model);
             match action(model, event) {
+                // nothing is done that cannot be seen
+                Some(action) if model.is_too_small() && !matches!(action, Action::Quit | Action::Suspend) => {
+                    Vec::new()
+                }
                 Some(action) => act(model, action),
+                None if model.is_too_small() => Vec::new(),
                 None => forms::type_key(model, event),
             }
         }
         Msg::Paste(text) => {
-            model.touched = model.now;
-            forms::paste(model, &text);
-            Vec::new()
+            touch(model);
+            if model.is_too_small() { Vec::new() } else { forms::paste(model, &text) }
         }
         Msg::Mouse(event) => {
-            model.touched = model.now;
+            touch(model);
             pointer::point(model, event)
         }
         Msg::HasFocus(has_focus) => {
@@ -193,18 +202,11 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         Msg::Tick(now) => {
             model.tick(now);
             let look = matches!(model.overlay, Some(Overlay::Demo(_)));
-            match model.locks_at() {
-                Some(at) if at <= now => {
-                    let effects = sign_out(model);
-                    model.toast(
-                        NoticeKind::Bad,
-                        "Signed out, since no key came for a while. The queue is kept.",
-                    );
-                    effects
-                }
+            match model.is_idle_too_long() {
+                true => lock(model),
                 // another terminal can change them too
-                _ if look => vec![Effect::LookAtDemo],
-                _ => Vec::new(),
+                false if look => vec![Effect::LookAtDemo],
+                false => Vec::new(),
             }
         }
         Msg::Reply { epoch, reply } if epoch == model.epoch => take_reply(model, reply),
@@ -227,7 +229,7 @@ pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         Msg::Failed(text) => {
             model.login.busy = false;
-            model.history.loading = false;
+            (model.history.loading, model.history.loading_more) = (false, false);
             model.toast(NoticeKind::Bad, format!("Something failed inside; what is queued is safe. {text}"));
             Vec::new()
         }
@@ -239,7 +241,7 @@ fn take_reply(model: &mut Model, reply: Reply) -> Vec<Effect> {
         Reply::SignedIn(result) => {
             model.login.busy = false;
             match result {
-                Ok(()) => begin_session(model),
+                Ok(()) => return begin_session(model),
                 Err(why) => {
                     model.login.password = Zeroizing::new(String::new());
                     model.login.error = Some(why);
@@ -261,7 +263,7 @@ fn take_reply(model: &mut Model, reply: Reply) -> Vec<Effect> {
             model.toast(NoticeKind::Bad, why);
         }
         Reply::Cancelled(_, Ok(())) => {}
-        Reply::Page { account, first, result } => return history::take_page(model, &account, first, result),
+        Reply::Page { account, from, result } => return history::take_page(model, &account, from, result),
         Reply::Life(key, told) => {
             if let (Some(refund), Ok(life)) = (&mut model.transfer.refund, &told)
                 && refund.of == key
@@ -287,13 +289,28 @@ fn take_reply(model: &mut Model, reply: Reply) -> Vec<Effect> {
     Vec::new()
 }
 
-fn begin_session(model: &mut Model) {
+fn begin_session(model: &mut Model) -> Vec<Effect> {
     let (bank, keep) = (model.login.bank, model.login.keep);
+    model.forget_person();
     model.login = LoginForm { bank, keep, ..LoginForm::default() };
-    model.working_offline = false;
-    model.screen = Screen::Overview;
-    model.account = 0;
-    model.history = History::default();
+    show(model, Screen::Overview);
+    touch(model);
+    let mut effects = vec![Effect::LoadPayees];
+    effects.extend(history::reload(model));
+    effects
+}
+
+/// A key has come.
+fn touch(model: &mut Model) {
+    model.touched = model.now;
+    model.touched_ms = model.wall_ms;
+}
+
+/// No key came for long.
+fn lock(model: &mut Model) -> Vec<Effect> {
+    let effects = sign_out(model);
+    model.toast(NoticeKind::Bad, "Signed out, since no key came for a while. The queue is kept.");
+    effects
 }
 
 /// Whom one has paid, one may pay again.
@@ -322,12 +339,12 @@ fn take_view(model: &mut Model, view: View) -> Vec<Effect> {
         model.working_offline = true;
         model.epoch += 1;
     }
+    let mut effects = notify(model, &news);
     if !was_signed_in && model.view.signed_in && model.screen == Screen::Login && !model.login.busy {
         // a session that was kept is resumed
-        begin_session(model);
+        effects.extend(begin_session(model));
     }
     finish_edit(model);
-    let mut effects = notify(model, &news);
     if moved && model.view.signed_in && model.screen != Screen::Login {
         effects.extend(history::reload(model));
     }
@@ -354,21 +371,15 @@ fn finish_edit(model: &mut Model) {
     let Some(order) = model.editing.and_then(|id| model.order_by_id(id)).cloned() else { return };
     match order.state {
         OrderState::Withdrawn | OrderState::Declined { code: CANCELLED, .. } => {
-            let accounts = model.view.profile.as_ref().map(|profile| profile.accounts.as_slice());
-            let from = accounts.unwrap_or_default().iter().position(|account| account.number == order.from);
-            let currency = order.amount.currency();
-            model.transfer = TransferForm {
-                from: from.unwrap_or(0),
-                to: Input::new(order.to.to_string()),
-                amount: Input::new(currency.format(order.amount.minor_units())),
-                memo: Input::new(order.memo),
-                refund: order.refund_of.map(|of| crate::forms::Refund { of, at_most: None }),
-                ..TransferForm::default()
-            };
             model.editing = None;
-            model.screen = Screen::Transfer;
-            model.focus = Focus::Main;
-            model.overlay = None;
+            let confirming = matches!(model.overlay, Some(Overlay::Confirm { .. }));
+            let filling = model.screen == Screen::Transfer && !model.transfer.is_empty();
+            if confirming || filling {
+                let text = "The order is cancelled. Edit on it, in the queue, fills it in again.";
+                model.toast(NoticeKind::Info, text);
+            } else {
+                fill_in_again(model, &order);
+            }
         }
         state if state.is_ended() => {
             model.editing = None;
@@ -379,6 +390,23 @@ fn finish_edit(model: &mut Model) {
         }
         _ => {}
     }
+}
+
+/// Fills the content of an order that never posts into the form.
+fn fill_in_again(model: &mut Model, order: &OrderView) {
+    let accounts = model.view.profile.as_ref().map(|profile| profile.accounts.as_slice());
+    let from = accounts.unwrap_or_default().iter().position(|account| account.number == order.from);
+    let currency = order.amount.currency();
+    model.transfer = TransferForm {
+        from: from.unwrap_or(0),
+        to: Input::new(order.to.to_string()),
+        amount: Input::new(currency.format(order.amount.minor_units())),
+        memo: Input::new(order.memo.clone()),
+        refund: order.refund_of.clone().map(|of| crate::forms::Refund { of, at_most: None }),
+        ..TransferForm::default()
+    };
+    model.overlay = None;
+    show(model, Screen::Transfer);
 }
 
 fn step(at: usize, count: usize, forward: bool) -> usize {
@@ -475,7 +503,15 @@ fn act_on_screen(model: &mut Model, action: Action) -> Vec<Effect> {
             }
         }
         Screen::Inbox | Screen::Settings if action == Action::Back => model.screen = home(model),
-        Screen::Inbox => model.item = moved(model.item, model.inbox.len(), action).unwrap_or(model.item),
+        Screen::Inbox => match moved(model.item, model.inbox.len(), action) {
+            Some(place) => model.item = place,
+            None if action == Action::Submit => {
+                if let Some(notice) = model.inbox.get(model.item).cloned() {
+                    overlay::open(model, Overlay::Notice(Box::new(notice)));
+                }
+            }
+            None => {}
+        },
         Screen::Settings => return act_on_settings(model, action),
     }
     Vec::new()
@@ -508,12 +544,7 @@ fn act_on_settings(model: &mut Model, action: Action) -> Vec<Effect> {
 fn sign_out(model: &mut Model) -> Vec<Effect> {
     model.epoch += 1;
     show(model, Screen::Login);
-    model.overlay = None;
-    model.working_offline = false;
-    model.history = History::default();
-    model.life = None;
-    model.flashes.clear();
-    model.transfer = TransferForm::default();
+    model.forget_person();
     model.login = LoginForm { bank: model.login.bank, ..LoginForm::default() };
     if let Some(profile) = &model.view.profile {
         model.login.person = Input::new(profile.person.clone());

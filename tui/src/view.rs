@@ -21,14 +21,29 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 use strife_client::view::{Connection, NoticeKind};
-use unicode_width::UnicodeWidthStr;
+use tui_input::Input;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-pub use areas::{Hit, hit};
+pub use areas::{HEIGHT_MIN, Hit, WIDTH_MIN, hit};
 
 use crate::commands::Action;
 use crate::format::{fit, until};
 use crate::model::{Focus, Model, Screen};
-use areas::{HEIGHT_MIN, WIDTH_MIN, areas, foot_cells};
+use areas::{areas, foot_cells};
+
+/// The last row that the help can begin with at the terminal's size.
+pub fn help_last(model: &Model) -> usize {
+    help::last(model, body_of(model))
+}
+
+/// The last row that details which are open can begin with at the terminal's size.
+pub fn details_last(model: &Model) -> usize {
+    overlays::details_last(model, body_of(model))
+}
+
+fn body_of(model: &Model) -> Rect {
+    areas(Rect::new(0, 0, model.size.0, model.size.1)).body
+}
 
 /// Draws everything.
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {
@@ -135,9 +150,13 @@ fn draw_foot(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Line::from(spans), area);
 }
 
-/// Short messages, at the bottom of the body.
+/// Rows that one short message may take.
+const TOAST_ROWS_MAX: usize = 3;
+
+/// Short messages, at the bottom of the body, the newest last.
 fn draw_toasts(model: &Model, frame: &mut Frame<'_>, body: Rect) {
-    for (index, toast) in model.toasts.iter().rev().enumerate() {
+    let mut bottom = body.bottom();
+    for toast in model.toasts.iter().rev() {
         let (sign, style) = match toast.kind {
             NoticeKind::Good => ("✓", model.theme.good),
             NoticeKind::Info => ("·", model.theme.warn),
@@ -147,22 +166,51 @@ fn draw_toasts(model: &Model, frame: &mut Frame<'_>, body: Rect) {
             (NoticeKind::Bad, Some(key)) => format!("  ({key} puts it away)"),
             _ => String::new(),
         };
-        let width = (body.width.saturating_sub(4) as usize).saturating_sub(away.width());
-        let text = format!(" {}{away} ", fit(&format!("{sign} {}", toast.text), width.saturating_sub(2)));
-        let columns = u16::try_from(text.width()).unwrap_or(body.width);
-        let below = u16::try_from(index).unwrap_or(0) + 1;
-        if below >= body.height {
-            return;
+        let width = usize::from(body.width.saturating_sub(8));
+        let mut rows = wrapped(&format!("{}{away}", toast.text), width);
+        if rows.len() > TOAST_ROWS_MAX {
+            rows.truncate(TOAST_ROWS_MAX);
+            if let Some(last) = rows.last_mut() {
+                *last = fit(&format!("{last}…{away}"), width);
+            }
         }
-        let row = Rect {
-            x: body.x + body.width.saturating_sub(columns + 2),
-            y: body.y + body.height - below,
-            width: columns.min(body.width),
-            height: 1,
-        };
-        frame.render_widget(Clear, row);
-        frame.render_widget(Span::styled(text, reversed(style)), row);
+        let widest = rows.iter().map(|row| row.width()).max().unwrap_or(0);
+        for (place, row) in rows.iter().enumerate().rev() {
+            if bottom <= body.y {
+                return;
+            }
+            bottom -= 1;
+            let sign = if place == 0 { sign } else { " " };
+            let text = format!(" {sign} {} ", crate::format::left(row, widest));
+            let columns = u16::try_from(text.width()).unwrap_or(body.width).min(body.width);
+            let x = body.x + body.width.saturating_sub(columns + 2);
+            let area = Rect { x, y: bottom, width: columns, height: 1 };
+            frame.render_widget(Clear, area);
+            frame.render_widget(Span::styled(text, reversed(style)), area);
+        }
     }
+}
+
+/// Text in rows of at most so many columns, cut between words where that is possible.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(2);
+    let mut rows: Vec<String> = vec![String::new()];
+    for word in crate::format::clean(text).split(' ') {
+        let used = rows.last().map_or(0, |row| row.width());
+        if used > 0 && used + 1 + word.width() > width {
+            rows.push(String::new());
+        } else if used > 0 {
+            rows.last_mut().into_iter().for_each(|row| row.push(' '));
+        }
+        for c in word.chars() {
+            let wide = c.width().unwrap_or(0);
+            if rows.last().is_some_and(|row| row.width() + wide > width) {
+                rows.push(String::new());
+            }
+            rows.last_mut().into_iter().for_each(|row| row.push(c));
+        }
+    }
+    rows
 }
 
 fn reversed(style: Style) -> Style {
@@ -181,6 +229,31 @@ fn centred(frame: &mut Frame<'_>, within: Rect, width: u16, height: u16) -> Rect
     };
     frame.render_widget(Clear, area);
     area
+}
+
+/// What one types into, with the cursor where it is, in so many columns: the part around the cursor stays in sight.
+fn typed<'a>(model: &Model, input: &Input, here: bool, width: usize) -> Vec<Span<'a>> {
+    let theme = &model.theme;
+    if !here {
+        return vec![Span::styled(fit(input.value(), width), theme.text)];
+    }
+    let room = width.saturating_sub(1);
+    let text = crate::format::clean(input.value());
+    let before: String = text.chars().take(input.cursor()).collect();
+    let after: String = text.chars().skip(input.cursor()).collect();
+    // from the left what does not fit goes first
+    let mut start = before.as_str();
+    while start.width() > room {
+        let mut rest = start.chars();
+        rest.next();
+        start = rest.as_str();
+    }
+    let left = room.saturating_sub(start.width());
+    vec![
+        Span::styled(start.to_owned(), theme.text),
+        Span::styled("▏", theme.accent),
+        Span::styled(fit(&after, left), theme.text),
+    ]
 }
 
 /// Whether the main area has the focus.

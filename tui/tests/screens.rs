@@ -30,7 +30,7 @@ fn no_size_and_no_screen_makes_it_panic_and_the_queue_is_in_sight_wherever_there
         Some(Overlay::Help { from: 0 }),
         Some(Overlay::Receipt(TransferId([1; 16]))),
         Some(Overlay::Receipt(TransferId([99; 16]))),
-        Some(Overlay::Movement(3)),
+        Some(Overlay::Movement(Box::new(movement(3)))),
         Some(Overlay::Demo(0)),
         Some(Overlay::Palette { text: tui_input::Input::default(), chosen: 2 }),
         Some(Overlay::PayeeName { account: "user2@Bank2".into(), name: "Bo".into() }),
@@ -246,14 +246,14 @@ fn history_loads_on_as_one_scrolls_and_a_late_page_of_another_account_is_dropped
     }
     let next = Effect::LoadHistory { account: "100000000190".into(), cursor: Some(vec![7]) };
     assert_eq!(effects, [next], "once, while it is on its way");
-    let page_of = |account: &str, first, result| Msg::Reply {
+    let page_of = |account: &str, from: Option<u8>, result| Msg::Reply {
         epoch: 0,
-        reply: Reply::Page { account: account.into(), first, result },
+        reply: Reply::Page { account: account.into(), from: from.map(|byte| vec![byte]), result },
     };
-    update(&mut model, page_of("100000000287", true, Ok((Vec::new(), None))));
+    update(&mut model, page_of("100000000287", None, Ok((Vec::new(), None))));
     assert_eq!(model.history.rows.len(), 60);
     let page = Ok((vec![movement(1)], None));
-    update(&mut model, page_of("100000000190", false, page));
+    update(&mut model, page_of("100000000190", Some(7), page));
     assert_eq!((model.history.rows.len(), model.history.cursor.clone()), (61, None));
 }
 
@@ -420,7 +420,7 @@ fn the_filter_finds_every_word_loads_on_and_esc_shows_all_again() {
     }
     let shown = text_of(&model);
     assert!(shown.contains("/ MOVEMENT 17") && shown.contains("1 of 1 found in 60+"), "{shown}");
-    assert!(model.history.loading, "it looks for more");
+    assert!(model.history.loading_more, "it looks for more");
     key(&mut model, KeyCode::Enter);
     assert!(!model.history.filtering);
     key(&mut model, KeyCode::Esc);

@@ -14,7 +14,7 @@ use strife_tui::forms::TransferField;
 use strife_tui::model::{Focus, Model, Overlay, Screen, Told};
 use strife_tui::preferences::Preferences;
 
-use fixture::{drawn, key_of, life, model_with, preferences, states, text};
+use fixture::{drawn, key_of, life, model_with, movement, preferences, states, text};
 
 mod fixture;
 
@@ -159,11 +159,12 @@ fn history() {
         let mut model = model_with(Screen::History, preferences);
         model.history.filter = "movement 1".into();
         model.history.filtering = true;
+        model.history.refresh();
         model
     });
     agree("movement", |preferences| {
         let mut model = model_with(Screen::History, preferences);
-        model.overlay = Some(Overlay::Movement(1));
+        model.overlay = Some(Overlay::Movement(Box::new(movement(1))));
         model.life = Some((key_of(1), Told::Life(Box::new(life(1)))));
         model
     });

@@ -4,10 +4,10 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use strife_proto::signing::sha256;
+use strife_seams::files;
 
 use super::chain::Batch;
 
@@ -54,13 +54,13 @@ pub(super) struct Marker(File);
 
 impl Marker {
     pub fn open(dir: &Path) -> io::Result<Self> {
-        File::options().create(true).truncate(false).write(true).open(dir.join(FILE)).map(Self)
+        files::open_to_overwrite(&dir.join(FILE)).map(Self)
     }
 
     /// Remembers a batch that is durable.
     pub fn set(&self, batch: &Batch) {
         let mark = Mark { number: batch.number, hash: batch.hash };
-        if let Err(error) = self.0.write_all_at(&mark.bytes(), 0) {
+        if let Err(error) = files::overwrite("mark", &self.0, &mark.bytes(), 0) {
             // it lags, which it may
             tracing::warn!(target: "strife::daemon", %error, "the journal's mark cannot be written");
         }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use strife_proto::journal::v1 as pb;
 
 use super::chain::{Batch, Broken};
-use super::connection::open_read_only;
+use super::connection::{open_read_only, open_still};
 use super::store::FILE;
 use crate::ledger::Entry;
 
@@ -70,18 +70,32 @@ impl JournalReader {
     }
 }
 
-impl JournalReader {
-    /// Opens a journal that lies there, if it has batches to read at all.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub(super) fn before(dir: &Path) -> rusqlite::Result<Option<Self>> {
-        if !dir.join(FILE).exists() {
-            return Ok(None);
-        }
-        let reader = Self::open(dir)?;
-        let made = reader.0.table_exists(None, "batches")?;
-        Ok(made.then_some(reader))
+/// The journal of a data folder as it lies there, without changing or making a file: one without batches where there
+/// is none yet.
+///
+/// # Errors
+/// What SQLite says.
+pub(super) fn before(dir: &Path) -> rusqlite::Result<Box<dyn JournalRead>> {
+    let path = dir.join(FILE);
+    if !path.exists() {
+        return Ok(Box::new(Nothing));
+    }
+    let reader = JournalReader(open_still(&path)?);
+    let made = reader.0.table_exists(None, "batches")?;
+    Ok(if made { Box::new(reader) } else { Box::new(Nothing) })
+}
+
+/// A journal that is not made yet.
+#[derive(Clone, Copy, Debug)]
+struct Nothing;
+
+impl JournalRead for Nothing {
+    fn batches_after(&self, _: u64, _: usize) -> rusqlite::Result<Vec<Batch>> {
+        Ok(Vec::new())
+    }
+
+    fn hash_of(&self, _: u64) -> rusqlite::Result<Option<[u8; 32]>> {
+        Ok(None)
     }
 }
 

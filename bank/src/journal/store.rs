@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use strife_faults::kill::{self, When};
 use strife_proto::signing;
+use strife_seams::files;
 
 use super::chain::Batch;
 use super::connection::configure;
 use super::mark::{self, Marker};
-use super::reader::{JournalRead, JournalReader, entries_of};
+use super::reader::{self, JournalRead, JournalReader, entries_of};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
 
@@ -24,7 +25,7 @@ pub const FILE: &str = "journal.db";
 /// Frames of the write-ahead log, 4 KiB each, past which it begins anew.
 const LOG_FRAMES_MAX: i64 = 16_384;
 
-/// How long that may hold up the writer, in milliseconds.
+/// How long readers are waited for then, while the writer waits too, in milliseconds.
 const RESTART_WAIT_MS: u64 = 20;
 
 /// The schema that this program reads and writes.
@@ -90,6 +91,10 @@ pub enum AppendError {
     /// There is no room: nothing was written, and it can be tried again.
     #[error("there is no room for the journal: {0}")]
     Full(rusqlite::Error),
+    /// Something else had the write lock for too long, as a checkpoint on a disk that stalls: nothing was written, and
+    /// it can be tried again.
+    #[error("the journal is held up: {0}")]
+    HeldUp(rusqlite::Error),
     /// Nobody knows what was written: the process must end without an answer.
     #[error("the journal cannot be written: {0}")]
     Fatal(rusqlite::Error),
@@ -229,6 +234,14 @@ pub trait Store: Send + std::fmt::Debug {
     /// # Errors
     /// What SQLite says.
     fn forget_sessions(&mut self, now_ms: i64) -> rusqlite::Result<()>;
+
+    /// The same, past its kill points. This is what a start calls.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn forget(&mut self, now_ms: i64) -> rusqlite::Result<()> {
+        files::change("sessions_forgotten", || self.forget_sessions(now_ms))
+    }
 }
 
 fn pass(when: When, batch: &Batch, rows: &[Row]) {
@@ -245,8 +258,8 @@ fn pass(when: When, batch: &Batch, rows: &[Row]) {
 
 /// Opens a bank's store.
 pub trait OpenStore: Send + Sync + std::fmt::Debug {
-    /// The journal as it lies there, before opening it moves or makes anything; `None` if there is none, or where
-    /// opening moves nothing.
+    /// The journal as it lies there, before opening it moves or makes anything: one without batches if there is none;
+    /// `None` where opening moves and makes nothing.
     ///
     /// # Errors
     /// What SQLite says.
@@ -279,7 +292,7 @@ pub struct Sqlite;
 
 impl OpenStore for Sqlite {
     fn before(&self, dir: &Path) -> rusqlite::Result<Option<Box<dyn JournalRead>>> {
-        JournalReader::before(dir).map(|reader| reader.map(|reader| Box::new(reader) as _))
+        reader::before(dir).map(Some)
     }
 
     fn open(&self, dir: &Path, own: &Own) -> Result<Box<dyn Store>, OpenError> {
@@ -359,10 +372,7 @@ fn must_be_durable(connection: &Connection, path: &Path) -> Result<(), OpenError
 #[tonic::async_trait]
 impl Store for SqliteStore {
     async fn write(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
-        append(&mut self.connection, batch, rows).map_err(|error| match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => AppendError::Full(error),
-            _ => AppendError::Fatal(error),
-        })?;
+        append(&mut self.connection, batch, rows)?;
         if batch.count > 0 {
             self.marker.set(batch);
         }
@@ -414,8 +424,21 @@ pub(crate) fn digest_of(key: &[u8], row: &PersonRow) -> Bytes {
     Bytes::copy_from_slice(context.sign().as_ref())
 }
 
-fn append(connection: &mut Connection, batch: &Batch, rows: &[Row]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+fn append(connection: &mut Connection, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
+    let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => AppendError::Full(error),
+        _ => AppendError::Fatal(error),
+    };
+    // here alone a lock can be waited for in vain: whoever has begun to write in a write-ahead log ends it
+    let begun = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let transaction = begun.map_err(|error| match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => AppendError::HeldUp(error),
+        _ => failed(error),
+    })?;
+    insert(transaction, batch, rows).map_err(failed)
+}
+
+fn insert(transaction: Transaction<'_>, batch: &Batch, rows: &[Row]) -> rusqlite::Result<()> {
     if batch.count > 0 {
         transaction
             .prepare_cached(
@@ -473,25 +496,84 @@ impl Checkpointer {
     }
 
     /// Moves what no reader needs any more, without waiting for anybody. A writer that never rests would make the log
-    /// longer for ever, and the next start with it: past a length it waits until the log begins anew, which is soon,
-    /// since nearly all of it was just moved.
+    /// longer for ever, and the next start with it: past a length the log is made to begin anew. The writer waits while
+    /// that is done, syncs of the file included, so it is done only where everything was just moved and next to nothing
+    /// is left. If the disk stalls right then for longer than the writer waits, the writer asks to try again
+    /// ([`AppendError::HeldUp`]).
     ///
     /// # Errors
     /// What SQLite says.
     pub fn run(&self) -> rusqlite::Result<()> {
-        let frames: Option<i64> =
-            self.0.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1)).optional()?;
-        if frames.is_some_and(|frames| frames > LOG_FRAMES_MAX) {
-            // if somebody still reads, it is tried again with the next one
-            self.0.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).optional()?;
+        self.run_past(LOG_FRAMES_MAX).map(drop)
+    }
+
+    /// The same past a length of the log; tells whether it was made to begin anew.
+    fn run_past(&self, frames_max: i64) -> rusqlite::Result<bool> {
+        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
+        let moved = self.0.query_row(passive, [], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)));
+        let all = moved.optional()?.is_some_and(|(frames, moved)| frames > frames_max && frames == moved);
+        if !all {
+            return Ok(false);
         }
-        Ok(())
+        // if somebody begins to read meanwhile, it is tried again with the next one
+        let busy = self.0.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
+        Ok(busy.optional()? == Some(0))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Chain;
+    use crate::ledger::state::BankName;
+
+    fn open(dir: &Path) -> SqliteStore {
+        let own = Own { bank: BankName::new("Bank1").unwrap(), network: "test".into() };
+        SqliteStore::open(dir, &own).unwrap()
+    }
+
+    fn write(store: &mut SqliteStore, batch: &Batch) -> Result<(), AppendError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(store.write(batch, &[]))
+    }
+
+    #[test]
+    fn a_write_lock_that_is_held_too_long_is_no_end_and_the_same_batch_can_be_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        store.connection.busy_timeout(Duration::from_millis(30)).unwrap();
+        let batch = Chain::default().extend(Bytes::from_static(b"one"), 1);
+        let held = Connection::open(dir.path().join(FILE)).unwrap();
+        held.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(matches!(write(&mut store, &batch), Err(AppendError::HeldUp(_))));
+        held.execute_batch("ROLLBACK").unwrap();
+        write(&mut store, &batch).unwrap();
+        let journal = JournalReader::open(dir.path()).unwrap();
+        assert_eq!(journal.batches_after(0, 9).unwrap(), [batch]);
+    }
+
+    #[test]
+    fn the_log_begins_anew_only_where_all_of_it_was_moved_without_holding_up_the_writer() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let mut chain = Chain::default();
+        let mut more = |store: &mut SqliteStore| {
+            let batch = chain.extend(Bytes::from(vec![7; 9_000]), 1);
+            write(store, &batch).unwrap();
+            chain.advance(&batch).unwrap();
+        };
+        let checkpointer = Checkpointer::open(dir.path()).unwrap();
+        more(&mut store);
+        assert!(!checkpointer.run_past(1_000).unwrap(), "it is short");
+        let reader = JournalReader::open(dir.path()).unwrap();
+        reader.0.execute_batch("BEGIN; SELECT count(*) FROM batches").unwrap();
+        more(&mut store);
+        assert!(!checkpointer.run_past(1).unwrap(), "a reader needs what could not be moved");
+        reader.0.execute_batch("COMMIT").unwrap();
+        assert!(checkpointer.run_past(1).unwrap());
+        more(&mut store);
+        assert_eq!(reader.last_number().unwrap(), 3);
+    }
 
     #[test]
     fn a_journal_whose_commits_would_not_last_is_refused_with_what_it_has() {

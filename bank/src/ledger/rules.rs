@@ -117,7 +117,8 @@ pub fn may_promise(overlay: &Overlay<'_>, order: &Order) -> Result<AccountNumber
     let key = (order.key.bank.clone(), order.amount.currency());
     let settlement = overlay.settlements.get(&key).copied().unwrap_or_default();
     let exposure = i128::from(settlement.promised) - i128::from(settlement.posted);
-    if exposure + i128::from(order.amount.minor_units()) > i128::from(settlement.cap) {
+    let passes = exposure + i128::from(order.amount.minor_units()) > i128::from(settlement.cap);
+    if passes && !planted(Bug::CapNotChecked) {
         return Err(Code::SettlementCap);
     }
     Ok(number)

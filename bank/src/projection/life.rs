@@ -9,6 +9,7 @@ use strife_proto::statement::Statement;
 use strife_proto::v1;
 
 use super::read::{ProjectionReader, malformed, statement_at};
+use super::segments::{Index, LookupError};
 use super::write::{STATE_ACCOUNT, STATE_PROMISED, STATE_RELEASED};
 use crate::ledger::Credit;
 
@@ -31,8 +32,17 @@ impl ProjectionReader {
     /// A payment to an account here that can be refunded, with what is refunded of it. `own` is this bank.
     ///
     /// # Errors
+    /// [`LookupError`].
+    pub fn credit(&self, own: &BankName, key: &Key) -> Result<Option<Credit>, LookupError> {
+        self.believe(if key.bank == *own { Index::Outcomes } else { Index::Promises }, key)?;
+        Ok(self.credit_as_it_stands(own, key)?)
+    }
+
+    /// The same, where the whole table is compared otherwise.
+    ///
+    /// # Errors
     /// What SQLite says.
-    pub fn credit(&self, own: &BankName, key: &Key) -> rusqlite::Result<Option<Credit>> {
+    pub fn credit_as_it_stands(&self, own: &BankName, key: &Key) -> rusqlite::Result<Option<Credit>> {
         let found = if key.bank == *own {
             self.connection
                 .prepare_cached(

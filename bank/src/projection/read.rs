@@ -1,5 +1,6 @@
 //! Look-ups in the projections, over connections that cannot write.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use prost::Message;
@@ -12,6 +13,7 @@ use strife_proto::statement::{Statement, Word};
 use strife_proto::v1;
 
 use super::FILE;
+use super::segments::{Compared, Index, LookupError};
 use super::write::{STATE_ACCOUNT, STATE_PROMISED, STATE_SUSPENSE};
 use crate::journal::connection::open_read_only;
 use crate::ledger::entry::LedgerAccount;
@@ -31,6 +33,7 @@ pub struct StoredMovement {
 pub struct ProjectionReader {
     pub(super) connection: Connection,
     pub(super) network: String,
+    compared: RefCell<Compared>,
 }
 
 impl ProjectionReader {
@@ -39,14 +42,25 @@ impl ProjectionReader {
     /// # Errors
     /// What SQLite says.
     pub fn open(dir: &Path, network: &str) -> rusqlite::Result<Self> {
-        Ok(Self { connection: open_read_only(&dir.join(FILE))?, network: network.to_owned() })
+        Ok(Self::over(open_read_only(&dir.join(FILE))?, network.to_owned()))
+    }
+
+    /// Reads over this connection.
+    pub(super) fn over(connection: Connection, network: String) -> Self {
+        Self { connection, network, compared: RefCell::default() }
+    }
+
+    /// Sees to it that what is found of a key in a table, or not found, is what was projected.
+    pub(super) fn believe(&self, index: Index, key: &Key) -> Result<(), LookupError> {
+        self.compared.borrow_mut().believe(&self.connection, index, key)
     }
 
     /// What is recorded of a key that was decided here.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn payer(&self, key: &Key) -> rusqlite::Result<Option<PayerKnown>> {
+    /// [`LookupError`].
+    pub fn payer(&self, key: &Key) -> Result<Option<PayerKnown>, LookupError> {
+        self.believe(Index::Outcomes, key)?;
         let outcome = self
             .connection
             .prepare_cached(
@@ -79,23 +93,28 @@ impl ProjectionReader {
     /// Whether these bytes were declared void here.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn void(&self, key: &Key, hash: &OrderHash) -> rusqlite::Result<Option<VoidKnown>> {
-        self.connection
+    /// [`LookupError`].
+    pub fn void(&self, key: &Key, hash: &OrderHash) -> Result<Option<VoidKnown>, LookupError> {
+        self.believe(Index::Voids, key)?;
+        let void = self
+            .connection
             .prepare_cached("SELECT statement, position FROM voids WHERE id = ?1 AND hash = ?2")?
             .query_row(params![key.id.0, hash.0], |row| {
                 let position = row.get::<_, i64>(1)?.cast_unsigned();
                 Ok(VoidKnown { statement: statement_at(row, 0)?, position })
             })
-            .optional()
+            .optional()?;
+        Ok(void)
     }
 
     /// What is recorded of a promise that has ended here.
     ///
     /// # Errors
-    /// What SQLite says.
-    pub fn payee(&self, key: &Key, hash: &OrderHash) -> rusqlite::Result<Option<PayeeKnown>> {
-        self.connection
+    /// [`LookupError`].
+    pub fn payee(&self, key: &Key, hash: &OrderHash) -> Result<Option<PayeeKnown>, LookupError> {
+        self.believe(Index::Promises, key)?;
+        let payee = self
+            .connection
             .prepare_cached(
                 "SELECT state, acknowledgement, position FROM promises
                  WHERE bank = ?1 AND id = ?2 AND hash = ?3 AND state <> ?4",
@@ -114,7 +133,8 @@ impl ProjectionReader {
                     position: row.get::<_, i64>(2)?.cast_unsigned(),
                 })
             })
-            .optional()
+            .optional()?;
+        Ok(payee)
     }
 
     /// Movements of an account before (position, leg), newest first.

@@ -17,6 +17,7 @@ const SCHEMA: &str = "
         bank TEXT NOT NULL, id BLOB NOT NULL, hash BLOB NOT NULL, currency TEXT NOT NULL, amount INTEGER NOT NULL,
         decided TEXT, decided_at INTEGER, acknowledged INTEGER,
         promised_at INTEGER, ended TEXT, ended_at INTEGER, unpromised INTEGER,
+        outcomes INTEGER NOT NULL DEFAULT 0, debits INTEGER NOT NULL DEFAULT 0, credits INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (bank, id, hash)) STRICT, WITHOUT ROWID;
 ";
 
@@ -59,7 +60,13 @@ impl Sides {
                     Verdict::Posted => POSTED.to_owned(),
                     Verdict::Declined(code) => format!("declined ({code})"),
                 };
-                self.set(&outcome.order, "decided = ?4, decided_at = ?5", Some(&decided), position)
+                let set = match outcome.verdict {
+                    Verdict::Posted => {
+                        "decided = ?4, decided_at = ?5, outcomes = outcomes + 1, debits = debits + 1"
+                    }
+                    Verdict::Declined(_) => "decided = ?4, decided_at = ?5, outcomes = outcomes + 1",
+                };
+                self.set(&outcome.order, set, Some(&decided), position)
             }
             Kind::Void { order, .. } if order.order().payee.bank == *other => {
                 // an outcome for the same bytes says more
@@ -81,8 +88,8 @@ impl Sides {
             Kind::Posted { order, payee, promised, .. } if order.key().bank == *other => {
                 let ended = if payee.is_some() { POSTED } else { SUSPENSE };
                 let set = match promised {
-                    true => "ended = ?4, ended_at = ?5",
-                    false => "ended = ?4, ended_at = ?5, unpromised = 1",
+                    true => "ended = ?4, ended_at = ?5, credits = credits + 1",
+                    false => "ended = ?4, ended_at = ?5, credits = credits + 1, unpromised = 1",
                 };
                 self.set(order, set, Some(ended), position)
             }
@@ -127,9 +134,12 @@ impl Sides {
     pub fn each_to_look_at(&self, mut told: impl FnMut(Transfer, bool)) -> rusqlite::Result<()> {
         let mut statement = self.0.prepare(
             "SELECT bank, id, currency, amount, decided, decided_at, acknowledged, promised_at, ended, ended_at,
-                    unpromised
+                    unpromised, debits, credits,
+                    (SELECT sum(outcomes) FROM sides AS each WHERE each.bank = sides.bank AND each.id = sides.id)
+                        AS of_key
              FROM sides
-             WHERE NOT (decided IS 'posted' AND ended IS 'posted' AND acknowledged IS 1 AND unpromised IS NULL)
+             WHERE NOT (decided IS 'posted' AND ended IS 'posted' AND acknowledged IS 1 AND unpromised IS NULL
+                        AND debits = 1 AND credits = 1 AND of_key = 1)
              ORDER BY bank, id, hash",
         )?;
         let mut rows = statement.query([])?;
@@ -143,18 +153,30 @@ impl Sides {
                 ended_at: row.get(9)?,
                 unpromised: row.get::<_, Option<i64>>(10)?.is_some(),
             };
-            let Some((what, sign)) = both.judge() else { continue };
+            let (debits, credits, of_key): (i64, i64, i64) = (row.get(11)?, row.get(12)?, row.get(13)?);
+            let once = both.judge();
+            let effects = debits - credits;
+            let (what, differ) = if of_key > 1 || credits > 1 {
+                let told = format!(
+                    "a contradiction: the payer's bank has {of_key} outcomes for this key, {debits} of them posted for \
+                     these bytes; the payee's bank has posted them {credits} times"
+                );
+                (told, true)
+            } else {
+                let Some((what, sign)) = once else { continue };
+                (what.to_owned(), sign != 0)
+            };
             let minor_units: i64 = row.get(3)?;
             let transfer = Transfer {
                 key: format!("{}/{}", row.get::<_, String>(0)?, TransferId(row.get(1)?)),
                 currency: row.get(2)?,
                 minor_units,
-                effect: sign * minor_units,
+                effect: effects.saturating_mul(minor_units),
                 at_payers_bank: both.at_payers_bank(),
                 at_payees_bank: both.at_payees_bank(),
-                what: what.to_owned(),
+                what,
             };
-            told(transfer, sign != 0);
+            told(transfer, differ);
         }
         Ok(())
     }

@@ -20,9 +20,12 @@ use crate::ledger::{LedgerAccount, State};
 /// Records for which room is made on the word of a head that is not proved yet.
 const RESERVED_MAX: u64 = 1 << 22;
 
-/// Reads a snapshot, and checks digest, schema and bank.
-pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved> {
-    let mut frames = FrameReader::begin(file)?;
+/// The batch that a snapshot's head names, which nothing proves yet.
+pub(super) fn batch_of(file: impl Read, own: &Own) -> Result<u64, Unbelieved> {
+    Ok(head(&mut FrameReader::begin(file)?, own)?.batch)
+}
+
+fn head(frames: &mut FrameReader<impl Read>, own: &Own) -> Result<pb::SnapshotHead, Unbelieved> {
     let head: pb::SnapshotHead = frames.message()?.ok_or(Unbelieved::Damaged("it has no head"))?;
     if head.schema > SCHEMA_VERSION {
         return Err(Unbelieved::Schema(head.schema));
@@ -30,6 +33,13 @@ pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved>
     if head.whose != own.to_string() {
         return Err(Unbelieved::Foreign(head.whose));
     }
+    Ok(head)
+}
+
+/// Reads a snapshot, and checks digest, schema and bank.
+pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved> {
+    let mut frames = FrameReader::begin(file)?;
+    let head = head(&mut frames, own)?;
     let hash = head.hash.as_ref().try_into().map_err(|_| Unbelieved::Damaged("its head is malformed"))?;
     let mut state = State::new(own.clone());
     state.next_position = head.next_position;

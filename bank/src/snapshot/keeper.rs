@@ -16,6 +16,9 @@ use crate::replay::replay;
 /// At a stop, a snapshot is worth its time from this part of `snapshot_entries` on: one tenth.
 const STOP_PART: u64 = 10;
 
+/// After a failure it is tried again after this part of `snapshot_entries`: one tenth.
+const RETRY_PART: u64 = 10;
+
 /// Takes a snapshot of a folder's journal as it stands now, and returns its file and the position that it reaches.
 ///
 /// # Errors
@@ -60,16 +63,21 @@ impl Keeper {
                 match take(&self.dir, self.stores.as_ref(), &self.own) {
                     Ok((file, reached)) => {
                         self.taken = reached;
+                        next = position.max(reached) + self.snapshot_entries;
                         tracing::info!(
                             target: "strife::daemon",
                             file = %file.display(), position = reached, "a snapshot is taken"
                         );
                     }
                     Err(error) => {
-                        tracing::error!(target: "strife::daemon", %error, "no snapshot can be taken now");
+                        // sooner than a whole interval: a start grows longer with each entry after the last one
+                        next = position + self.snapshot_entries.div_ceil(RETRY_PART);
+                        tracing::error!(
+                            target: "strife::daemon",
+                            %error, again_at = next, "no snapshot can be taken now"
+                        );
                     }
                 }
-                next = position.max(self.taken) + self.snapshot_entries;
             }
             if stop {
                 return;

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use strife_proto::commit::BankName;
 
+use super::keys::Keys;
 use super::{projections, rows, walk};
 use crate::journal::JournalReader;
 use crate::journal::connection::open_still;
@@ -222,10 +223,14 @@ pub fn verify(dir: &Path) -> Result<Report, CannotVerify> {
     let Still { own, journal, .. } = &still;
     let mut report = Report { whose: own.to_string(), ..Report::default() };
     sound(&journal.0, &mut report);
-    let people = walk::walk(dir, own, &journal.0, &mut report);
+    let temporary = |source| CannotVerify::Io { path: std::env::temp_dir(), source };
+    let scratch = tempfile::tempdir().map_err(temporary)?;
+    let path = scratch.path().join("keys.db");
+    let keys = Keys::create(&path).map_err(|source| CannotVerify::Sqlite { path, source })?;
+    let people = walk::walk(dir, own, &journal.0, keys, &mut report);
     rows::check(&journal.0, &people, &mut report);
-    if let Err(error) = witness::check(dir, journal) {
-        report.file("journal.mark, projections.db", error);
+    if let Err(error) = witness::check(dir, own, journal) {
+        report.file("journal.mark, projections.db, snapshots", error);
     }
     if report.is_clean() {
         projections::check(dir, own, journal, &mut report)?;

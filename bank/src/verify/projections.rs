@@ -18,10 +18,11 @@ use crate::ledger::state::Own;
 use crate::projection::{self, FILE, ProjectionError, Scratch};
 
 /// Each table, and the columns that its rows are known by, which stand first in it.
-const TABLES: [(&str, &[&str]); 5] = [
+const TABLES: [(&str, &[&str]); 6] = [
     ("outcomes", &["id"]),
     ("voids", &["id", "hash"]),
     ("promises", &["bank", "id", "hash"]),
+    ("segments", &["of", "bank", "prefix"]),
     ("balances", &["account"]),
     ("movements", &["account", "position", "leg"]),
 ];
@@ -65,7 +66,7 @@ fn check_in(
     let reader = fresh.into_reader();
     reader.each_refund(&own.bank, |refund, position| {
         let Some(original) = &refund.order().refund_of else { return Ok(()) };
-        let credit = reader.credit(&own.bank, original)?;
+        let credit = reader.credit_as_it_stands(&own.bank, original)?;
         if let Some(what) = wrong_refund(original, credit.as_ref(), refund.order(), position) {
             report.journal(None, Some(position), what);
         }

@@ -8,12 +8,14 @@ use prost::Message;
 use rusqlite::Connection;
 use strife_proto::journal::v1 as pb;
 
-use super::entry;
 use super::folder::Report;
+use super::keys::Keys;
+use super::{books, entry};
+use crate::journal::store::FILE;
 use crate::journal::{Batch, Chain};
 use crate::ledger::state::{Own, PersonId};
-use crate::ledger::{Entry, Kind, Overlay, State, apply};
-use crate::replay::let_go;
+use crate::ledger::{Entry, Kind, State};
+use crate::replay::{apply_all, let_go};
 use crate::snapshot;
 
 /// Batches after which memory lets go of what is over.
@@ -35,10 +37,18 @@ struct Walk<'a> {
     stored: [u8; 32],
     /// One entry did not fit: balances after it say nothing.
     unfit: bool,
+    /// What may stand there once only.
+    keys: Keys,
 }
 
 /// Reads everything and adds what is wrong to the report. Returns people's digests.
-pub(super) fn walk(dir: &Path, own: &Own, connection: &Connection, report: &mut Report) -> People {
+pub(super) fn walk(
+    dir: &Path,
+    own: &Own,
+    connection: &Connection,
+    keys: Keys,
+    report: &mut Report,
+) -> People {
     let mut snapshots = snapshots(dir, own, report);
     let mut walk = Walk {
         report,
@@ -47,6 +57,7 @@ pub(super) fn walk(dir: &Path, own: &Own, connection: &Connection, report: &mut 
         computed: Chain::default(),
         stored: [0; 32],
         unfit: false,
+        keys,
     };
     if let Err(error) = walk.all(connection, &mut snapshots) {
         let after = walk.computed.number;
@@ -78,10 +89,11 @@ impl Walk<'_> {
         let mut statement = connection
             .prepare("SELECT number, first_position, count, body, hash FROM batches ORDER BY number")?;
         let mut rows = statement.query([])?;
+        let mut outside = Vec::new();
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
             if number < 1 {
-                self.report.journal(None, None, format!("a batch has the number {number}"));
+                outside.push(number);
                 continue;
             }
             let number = number.cast_unsigned();
@@ -96,7 +108,7 @@ impl Walk<'_> {
                 count: row.get::<_, i64>(2)?.cast_unsigned(),
                 body: Bytes::from(row.get::<_, Vec<u8>>(3)?),
                 hash,
-            });
+            })?;
             if number.is_multiple_of(BATCHES_PER_SWEEP) {
                 let_go(&mut self.state);
             }
@@ -104,16 +116,23 @@ impl Walk<'_> {
                 self.snapshot(&name, &chain, digest);
             }
         }
+        // what is missing in the middle was told; at the end nothing else shows it
+        let Chain { number, next_position, .. } = self.computed;
+        for outside in outside {
+            let what = format!("it is missing after batch {number}, and a batch has the number {outside}");
+            self.report.journal(Some(number + 1), Some(next_position), what);
+        }
         Ok(())
     }
 
-    fn batch(&mut self, batch: &Batch) {
+    fn batch(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         let first = self.link(batch);
         self.report.batches += 1;
         let Ok(wire) = pb::Batch::decode(batch.body.clone()) else {
             self.unfit = true;
             self.computed.next_position = first.saturating_add(batch.count);
-            return self.report.journal(Some(batch.number), None, "its entries cannot be read");
+            self.report.journal(Some(batch.number), None, "its entries cannot be read");
+            return Ok(());
         };
         let read = wire.entries.len() as u64;
         self.computed.next_position = first.saturating_add(read);
@@ -125,7 +144,7 @@ impl Walk<'_> {
             self.report.entries += 1;
             self.state.next_position = position;
             match Entry::from_wire(wire) {
-                Ok(entry) => self.entry(batch.number, position, &entry),
+                Ok(entry) => self.entry(batch.number, position, &entry)?,
                 Err(why) => {
                     self.unfit = true;
                     self.report.journal(
@@ -136,6 +155,7 @@ impl Walk<'_> {
                 }
             }
         }
+        Ok(())
     }
 
     /// Moves the chain on over a batch, says what does not continue it, and returns the position of the batch's first
@@ -168,7 +188,7 @@ impl Walk<'_> {
         first
     }
 
-    fn entry(&mut self, batch: u64, position: u64, entry: &Entry) {
+    fn entry(&mut self, batch: u64, position: u64, entry: &Entry) -> rusqlite::Result<()> {
         if let Err(what) = entry::check(&self.state, entry, position) {
             self.report.journal(Some(batch), Some(position), what);
         }
@@ -177,17 +197,22 @@ impl Walk<'_> {
         {
             self.report.journal(Some(batch), Some(position), "the person was added before");
         }
-        let mut overlay = Overlay::over(&self.state);
-        match apply(&mut overlay, entry) {
+        if let Some(what) = self.keys.note(entry, &self.state.own.network, position)? {
+            self.report.journal(Some(batch), Some(position), what);
+        }
+        match apply_all(&mut self.state, std::slice::from_ref(entry)) {
+            Ok(()) if self.unfit => {}
             Ok(()) => {
-                let changes = overlay.into_changes();
-                self.state.merge(changes);
+                for what in books::after_entry(&self.state, entry) {
+                    self.report.journal(Some(batch), Some(position), what);
+                }
             }
-            Err(error) => {
+            Err((_, error)) => {
                 self.unfit = true;
                 self.report.journal(Some(batch), Some(position), error);
             }
         }
+        Ok(())
     }
 
     fn snapshot(&mut self, name: &str, chain: &Chain, digest: [u8; 32]) {
@@ -211,16 +236,8 @@ impl Walk<'_> {
             report.notes.push("sums, floors and snapshots are not compared: an entry is wrong".into());
             return people;
         }
-        for currency in state.currencies() {
-            let sum = state.sum(currency);
-            if sum != 0 {
-                report.file("journal.db", format!("the balances of {currency} sum to {sum}, not to zero"));
-            }
-        }
-        for (number, account) in &state.accounts {
-            if account.posted - account.held < account.floor {
-                report.file("journal.db", format!("account {number} is below its floor"));
-            }
+        for what in books::of_state(&state) {
+            report.file(FILE, what);
         }
         people
     }

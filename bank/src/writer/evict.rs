@@ -9,7 +9,7 @@ use strife_proto::statement::Statement;
 
 use crate::command::Command;
 use crate::ledger::{Entry, Kind, Overlay};
-use crate::projection::ProjectionReader;
+use crate::projection::{LookupError, ProjectionReader};
 
 #[derive(Clone, Debug)]
 enum Evictable {
@@ -109,7 +109,7 @@ impl Loaded {
         command: &Command,
         overlay: &mut Overlay<'_>,
         projections: &ProjectionReader,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), LookupError> {
         if let Command::Decide { order, .. } = command
             && let Some(original) = &order.order.order().refund_of
         {
@@ -136,7 +136,7 @@ impl Loaded {
         key: &Key,
         overlay: &mut Overlay<'_>,
         projections: &ProjectionReader,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), LookupError> {
         if overlay.payers.get(key).is_none()
             && let Some(known) = projections.payer(key)?
         {
@@ -152,7 +152,7 @@ impl Loaded {
         hash: OrderHash,
         overlay: &mut Overlay<'_>,
         projections: &ProjectionReader,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), LookupError> {
         let both = (key.clone(), hash);
         if overlay.voids.get(&both).is_none()
             && let Some(known) = projections.void(key, &hash)?
@@ -169,7 +169,7 @@ impl Loaded {
         hash: OrderHash,
         overlay: &mut Overlay<'_>,
         projections: &ProjectionReader,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), LookupError> {
         let both = (key.clone(), hash);
         if overlay.payees.get(&both).is_none()
             && overlay.promises.get(&both).is_none()
@@ -188,7 +188,7 @@ impl Loaded {
         key: &Key,
         overlay: &mut Overlay<'_>,
         projections: &ProjectionReader,
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), LookupError> {
         let Some(found) = projections.credit(&overlay.own.bank, key)? else { return Ok(()) };
         if overlay.credits.get(key).is_none_or(|known| known.hash != found.hash) {
             self.credits.push((key.clone(), found.position));

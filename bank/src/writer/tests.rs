@@ -589,3 +589,34 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn an_index_that_is_not_what_was_projected_ends_the_writer_with_words_before_anything_is_decided() {
+    for damage in [
+        "UPDATE outcomes SET id = zeroblob(16)",
+        "DELETE FROM outcomes",
+        "UPDATE outcomes SET owed = 1",
+        "UPDATE segments SET count = 2 WHERE of = 'outcomes'",
+    ] {
+        let (mut bank, ann, _) = TestBank::with_people(100, 0);
+        let order = bank.order("Bank1", ann, "bob@Bank1", 60);
+        assert_eq!(word(&bank.ask(bank.decide(&order, None))), POSTED);
+        bank.projector.catch_up().unwrap();
+        // nothing of the index is compared yet in this process, and it is damaged after its start
+        let mut bank = bank.restart();
+        let connection = rusqlite::Connection::open(bank.dir.path().join("projections.db")).unwrap();
+        connection.execute_batch(damage).unwrap();
+        let queued = vec![(bank.decide(&order, None), Box::new(|_| ()) as Respond)];
+        let position = bank.report().position;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let result = runtime.block_on(bank.writer.carry_out(queued, &mut bank.eviction));
+        let text = result.unwrap_err().to_string();
+        assert!(text.contains("projections.db is damaged: its outcomes with ids that begin with"), "{text}");
+        assert_eq!(bank.report().position, position, "{damage}");
+        // and the next start, after they were taken away, knows it
+        crate::projection::discard(bank.dir.path()).unwrap();
+        let mut bank = bank.restart();
+        assert_eq!(word(&bank.ask(bank.decide(&order, None))), POSTED);
+        assert_eq!(bank.report().position, position, "{damage}");
+    }
+}

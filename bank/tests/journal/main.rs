@@ -2,6 +2,7 @@
 //! and how long a start takes.
 #![allow(clippy::unwrap_used)] // a failed step of a test is a failed test
 
+mod projections;
 mod reconcile;
 mod refunds;
 mod shortened;

@@ -2,10 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use prost::Message;
+use rusqlite::{Connection, params};
 use strife_bank::command::{Answer, Command, Said, SignedOrder};
+use strife_bank::journal::reader::entries_of;
+use strife_bank::journal::{Chain, JournalRead, JournalReader};
+use strife_bank::ledger::{Entry, Kind};
 use strife_bank::reconcile::{Reconciliation, reconcile};
 use strife_proto::commit::{Acknowledgement, Code, Placement, Verdict};
 use strife_proto::domain::ReceivedOrder;
+use strife_proto::journal::v1 as pb;
 use strife_proto::statement::{Statement, Word};
 
 use crate::support::{Bank, POSTED, YES, decide, said, signed};
@@ -161,4 +168,41 @@ fn folders_that_do_not_belong_together_are_refused() {
     std::fs::copy(one.path().join("journal.db"), copy.path().join("journal.db")).unwrap();
     let text = reconcile(one.path(), copy.path()).unwrap_err().to_string();
     assert_eq!(text, "test/Bank1 and test/Bank1 are not two banks of one network");
+}
+
+#[test]
+fn a_transfer_that_one_bank_has_recorded_twice_is_named_and_counted() {
+    // the payer's bank forgot its outcome and decided again: its journal is continued by what it had written before
+    let mut two = Two::new();
+    two.transfer();
+    let order = two.order("user2@Bank2");
+    let amount = order.order().amount.minor_units();
+    two.prepare(&order);
+    two.post(&order, two.decide(&order));
+    two.acknowledge(&order, CREDITED);
+    let Two { dirs: [one, other], payer, payee, .. } = two;
+    payer.stop();
+    payee.stop();
+    let reader = JournalReader::open(one.path()).unwrap();
+    let mut chain = Chain::default();
+    let mut again = None;
+    for batch in reader.batches_after(0, 10_000).unwrap() {
+        chain.advance(&batch).unwrap();
+        let entries = entries_of(&batch).unwrap();
+        let outcome = |entry: &Entry| matches!(&entry.kind, Kind::Outcome(outcome) if outcome.order == order);
+        again = again.or_else(|| entries.into_iter().find(outcome));
+    }
+    let wire = pb::Batch { entries: vec![again.unwrap().to_wire()] };
+    let batch = chain.extend(Bytes::from(wire.encode_to_vec()), 1);
+    let row = params![batch.number as i64, batch.first_position as i64, 1, batch.body.as_ref(), batch.hash];
+    let connection = Connection::open(one.path().join("journal.db")).unwrap();
+    connection.execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5)", row).unwrap();
+    drop((connection, reader));
+    let found = reconcile(one.path(), other.path()).unwrap();
+    assert!(!found.is_clean());
+    let [difference] = found.differences.as_slice() else { panic!("{found:?}") };
+    assert_eq!((difference.key.as_str(), difference.effect), (order.key().to_string().as_str(), amount));
+    assert!(difference.what.contains("2 outcomes for this key, 2 of them posted"), "{difference:?}");
+    assert_eq!(found.mirrors[0].difference, i128::from(amount));
+    assert_eq!(found.mirrors[0].explained, i128::from(amount));
 }

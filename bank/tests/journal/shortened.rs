@@ -1,6 +1,7 @@
 //! SQLite drops the end of a damaged write-ahead log without a word. A journal that was cut short, by that or by
 //! anything else, is whole or refused, never used as it is.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use strife_bank::journal::Sqlite;
@@ -18,16 +19,17 @@ fn killed() -> (tempfile::TempDir, u64) {
     let mut bank = Bank::open("Bank1", dir.path());
     some_of_everything(&mut bank);
     bank.stop();
-    // a reader that never ends keeps the log from being moved into the file
-    let journal = strife_bank::journal::JournalReader::open(dir.path()).unwrap();
     let mut bank = Bank::open("Bank1", dir.path());
+    // a reader that never ends keeps the log from being moved into the file
+    let reader = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM batches").unwrap();
     some_of_everything(&mut bank);
     bank.settle();
     let acknowledged = bank.position();
     let image = tempfile::tempdir().unwrap();
     copy(dir.path(), image.path());
     bank.stop();
-    drop(journal);
+    drop(reader);
     (image, acknowledged)
 }
 
@@ -81,41 +83,89 @@ fn a_flipped_bit_in_the_write_ahead_log_is_got_over_or_refused_and_nothing_is_mo
     assert!(refused > 30, "{refused} of 60");
 }
 
-#[test]
-fn each_witness_alone_is_enough() {
-    let (image, acknowledged) = killed();
-    let take = |dir: &Path| snapshot::keeper::take(dir, &Sqlite, &own("Bank1")).unwrap();
-    for witness in ["journal.mark", "projections.db", "snapshot-"] {
-        let dir = tempfile::tempdir().unwrap();
-        copy(image.path(), dir.path());
-        take(dir.path());
-        assert_eq!(open(dir.path()), Ok(acknowledged));
-        for entry in std::fs::read_dir(dir.path()).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let others = ["journal.mark", "projections.db", "snapshot-"];
-            if others.iter().any(|other| *other != witness && name.starts_with(other)) {
-                std::fs::remove_file(path).unwrap();
-            }
+/// Every file of a folder, but for the index over a write-ahead log, which readers keep, and the lock, which is empty.
+fn files_of(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let files = std::fs::read_dir(dir).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap())
+    });
+    files.filter(|(name, _)| !name.ends_with("-shm") && name != "lock").collect()
+}
+
+/// The start is refused, with these words, and no file is changed, made or gone.
+fn is_refused_as_it_was_found(dir: &Path, words: &[&str]) {
+    let before = files_of(dir);
+    let text = open(dir).unwrap_err();
+    assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    let (now, was) = (files_of(dir), before);
+    let differ = was.keys().chain(now.keys()).filter(|name| was.get(*name) != now.get(*name));
+    assert_eq!(differ.collect::<Vec<_>>(), Vec::<&String>::new(), "{text}");
+}
+
+const WITNESSES: [&str; 3] = ["journal.mark", "projections.db", "snapshot-"];
+
+/// A killed bank's folder in which this one alone has seen everything.
+fn seen_by_one(witness: &str) -> tempfile::TempDir {
+    let (image, _) = killed();
+    let wal = std::fs::read(image.path().join(WAL)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    copy(image.path(), dir.path());
+    snapshot::keeper::take(dir.path(), &Sqlite, &own("Bank1")).unwrap();
+    assert_eq!(std::fs::read(dir.path().join(WAL)).unwrap(), wal, "nothing is moved yet");
+    for name in files_of(dir.path()).into_keys() {
+        if WITNESSES.iter().any(|other| *other != witness && name.starts_with(other)) {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
         }
+    }
+    dir
+}
+
+#[test]
+fn each_witness_alone_is_enough_and_every_file_stays_as_it_was_found() {
+    for witness in WITNESSES {
+        // the end of the write-ahead log is damaged: SQLite would leave it out without a word, and move the rest
+        let dir = seen_by_one(witness);
+        let mut wal = std::fs::read(dir.path().join(WAL)).unwrap();
+        let place = wal.len() * 4 / 5;
+        wal[place] ^= 1;
+        std::fs::write(dir.path().join(WAL), wal).unwrap();
+        is_refused_as_it_was_found(dir.path(), &[witness, "is missing"]);
+
+        // its last batches are gone
+        let dir = seen_by_one(witness);
         let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
         let cut = "DELETE FROM batches WHERE number > (SELECT max(number) - 3 FROM batches)";
         connection.execute(cut, []).unwrap();
         drop(connection);
-        let text = open(dir.path()).unwrap_err();
-        assert!(text.contains(witness) && text.contains("is missing"), "{text}");
+        is_refused_as_it_was_found(dir.path(), &[witness, "is missing"]);
+
+        // all of it is gone
+        let dir = seen_by_one(witness);
+        for name in ["journal.db", WAL, "journal.db-shm"] {
+            std::fs::remove_file(dir.path().join(name)).unwrap();
+        }
+        is_refused_as_it_was_found(dir.path(), &[witness, "ends at batch 0"]);
     }
 }
 
 #[test]
-fn a_journal_that_is_gone_or_rewritten_is_refused() {
-    let (image, _) = killed();
-    for name in ["journal.db", WAL] {
-        std::fs::remove_file(image.path().join(name)).unwrap();
-    }
-    let text = open(image.path()).unwrap_err();
-    assert!(text.contains("ends at batch 0"), "{text}");
+fn a_damaged_snapshot_is_no_witness() {
+    let dir = seen_by_one("snapshot-");
+    let file = snapshot::files(dir.path()).unwrap().remove(0);
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let connection = rusqlite::Connection::open(dir.path().join("journal.db")).unwrap();
+    let cut = "DELETE FROM batches WHERE number = (SELECT max(number) FROM batches)";
+    connection.execute(cut, []).unwrap();
+    drop(connection);
+    open(dir.path()).unwrap();
+    assert!(file.with_extension("refused").exists());
+}
 
+#[test]
+fn a_journal_that_is_rewritten_is_refused() {
     let (image, _) = killed();
     let connection = rusqlite::Connection::open(image.path().join("journal.db")).unwrap();
     connection
@@ -125,8 +175,7 @@ fn a_journal_that_is_gone_or_rewritten_is_refused() {
         )
         .unwrap();
     drop(connection);
-    let text = open(image.path()).unwrap_err();
-    assert!(text.contains("was exchanged or rewritten"), "{text}");
+    is_refused_as_it_was_found(image.path(), &["was exchanged or rewritten"]);
 }
 
 #[test]

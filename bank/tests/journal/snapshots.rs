@@ -142,3 +142,62 @@ fn a_snapshot_of_another_bank_or_of_another_journal_is_not_believed() {
     std::fs::remove_file(&found[1]).unwrap();
     assert_eq!(state_of(dir.path()), (whole, 0));
 }
+
+#[test]
+fn a_snapshot_that_fails_leaves_nothing_and_what_a_killed_process_left_goes_at_the_next_start() {
+    let (dir, found) = folder_with_two();
+    let newest = snapshot::read(&found[0], &own("Bank1")).unwrap();
+    // nothing can be renamed over a folder
+    let taken = dir.path().join(format!("snapshot-{:020}.bin", newest.chain.number + 1));
+    std::fs::create_dir(&taken).unwrap();
+    let chain = strife_bank::journal::Chain { number: newest.chain.number + 1, ..newest.chain };
+    snapshot::write(dir.path(), &newest.state, &chain).unwrap_err();
+    let left = dir.path().join("snapshot.tmp");
+    assert!(!left.exists());
+    std::fs::remove_dir(taken).unwrap();
+    std::fs::write(&left, "half of one").unwrap();
+    state_of(dir.path());
+    assert!(!left.exists());
+    assert_eq!(files(dir.path()).unwrap(), found);
+}
+
+#[tokio::test]
+async fn after_a_failure_one_is_tried_again_sooner_than_after_a_whole_interval() {
+    let dir = tempfile::tempdir().unwrap();
+    let position = std::thread::spawn({
+        let dir = dir.path().to_owned();
+        move || {
+            let mut bank = Bank::open("Bank1", &dir);
+            some_of_everything(&mut bank);
+            let position = bank.position();
+            bank.stop();
+            position
+        }
+    });
+    let position = position.join().unwrap();
+    let (progress, projected) = tokio::sync::watch::channel(0);
+    let entries = 1_000;
+    let keeper = Keeper {
+        dir: dir.path().to_owned(),
+        stores: Arc::new(Sqlite),
+        own: own("Bank1"),
+        snapshot_entries: entries,
+        taken: 0,
+    };
+    let keeper = strife_seams::Work::InPlace.begin("snapshots", keeper.run(projected)).unwrap();
+    let blocked = dir.path().join("snapshot.tmp");
+    std::fs::create_dir(&blocked).unwrap();
+    progress.send_replace(entries);
+    tokio::task::yield_now().await;
+    assert_eq!(files(dir.path()).unwrap().len(), 0, "it could not be written");
+    std::fs::remove_dir(&blocked).unwrap();
+    progress.send_replace(entries + entries / 10 - 1);
+    tokio::task::yield_now().await;
+    assert_eq!(files(dir.path()).unwrap().len(), 0, "not yet");
+    progress.send_replace(entries + entries / 10);
+    tokio::task::yield_now().await;
+    assert_eq!(files(dir.path()).unwrap().len(), 1);
+    drop(progress);
+    assert_eq!(keeper.result().await, Some(()));
+    assert_eq!(state_of(dir.path()).1, position);
+}

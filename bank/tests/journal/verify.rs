@@ -1,15 +1,24 @@
 //! `verify` finds every flipped bit, names the first wrong entry, and believes nothing that it can work out itself.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use prost::Message;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 use strife_bank::command::{Answer, Command};
-use strife_bank::journal::Sqlite;
+use strife_bank::journal::reader::entries_of;
+use strife_bank::journal::{Chain, JournalRead, JournalReader, Sqlite};
+use strife_bank::ledger::{Entry, Kind, LedgerAccount, Leg};
 use strife_bank::snapshot::keeper::take;
 use strife_bank::verify::folder::{Report, verify};
+use strife_proto::domain::{Money, Order, ReceivedOrder};
+use strife_proto::journal::v1 as pb;
+use strife_proto::statement::Statement;
+use strife_proto::v1;
 
-use crate::support::{Bank, eur, own, some_of_everything};
+use crate::support::{Bank, NETWORK, eur, key_of, own, some_of_everything};
 
 /// Entries of the journal whose bits are flipped.
 const ENTRIES: u64 = 10_000;
@@ -277,4 +286,162 @@ fn the_program_ends_with_a_code_for_scripts_and_says_so_for_people() {
     let (code, text) = run(&["verify", "--data", data]);
     assert_eq!(code, Some(2));
     assert!(text.contains("its bank runs"), "{text}");
+}
+
+#[test]
+fn every_flipped_bit_of_the_last_batchs_number_is_found_and_the_batch_is_named() {
+    let dir = folder(1);
+    let connection = journal(dir.path());
+    let last: i64 = connection.query_row("SELECT max(number) FROM batches", [], |row| row.get(0)).unwrap();
+    for bit in 0..64 {
+        let flipped = last ^ (1 << bit);
+        let set = "UPDATE batches SET number = ?1 WHERE number = ?2";
+        if connection.execute(set, [flipped, last]).is_err() {
+            continue;
+        }
+        let report = verify(dir.path()).unwrap();
+        let first = report.first_wrong.as_ref().unwrap_or_else(|| panic!("bit {bit}: {report}"));
+        assert_eq!(first.batch, Some(last as u64), "bit {bit}: {report}");
+        connection.execute(set, [last, flipped]).unwrap();
+    }
+    clean(dir.path());
+}
+
+/// The journal's entries and where its chain stands.
+fn read(dir: &Path) -> (Vec<Entry>, Chain) {
+    let reader = JournalReader::open(dir).unwrap();
+    let (mut entries, mut chain) = (Vec::new(), Chain::default());
+    for batch in reader.batches_after(0, 10_000).unwrap() {
+        chain.advance(&batch).unwrap();
+        entries.extend(entries_of(&batch).unwrap());
+    }
+    (entries, chain)
+}
+
+/// A statement of this bank, made again for another place, and about another order if there is one.
+fn resigned(statement: &mut v1::Statement, position: u64, order: Option<&ReceivedOrder>) {
+    let mut said = Statement::read(statement, NETWORK).unwrap();
+    said.position = position;
+    if let Some(order) = order {
+        (said.key, said.hash) = (order.key().clone(), order.hash());
+    }
+    *statement = said.sign(NETWORK, &key_of("Bank1"));
+}
+
+/// Appends an entry of this kind once more, as a broken bank would have written it: everything in it is in order.
+fn append_again(dir: &Path, kind: &str, change: impl FnOnce(&mut Entry)) {
+    let (entries, chain) = read(dir);
+    let posted = |entry: &Entry| kind != "outcome" || !entry.legs.is_empty();
+    let found = entries.into_iter().rev().find(|entry| entry.kind.name() == kind && posted(entry));
+    let mut entry = found.unwrap_or_else(|| panic!("no {kind}"));
+    let position = chain.next_position;
+    match &mut entry.kind {
+        Kind::Outcome(outcome) => resigned(&mut outcome.statement, position, None),
+        Kind::Void { statement, .. } => resigned(statement, position, None),
+        Kind::Promised { vote, .. } => resigned(vote, position, None),
+        Kind::Posted { acknowledgement, .. } | Kind::Released { acknowledgement, .. } => {
+            resigned(acknowledgement, position, None);
+        }
+        _ => {}
+    }
+    change(&mut entry);
+    let wire = pb::Batch { entries: vec![entry.to_wire()] };
+    let batch = chain.extend(Bytes::from(wire.encode_to_vec()), 1);
+    let row = params![batch.number as i64, batch.first_position as i64, 1, batch.body.as_ref(), batch.hash];
+    journal(dir).execute("INSERT INTO batches VALUES (?1, ?2, ?3, ?4, ?5)", row).unwrap();
+}
+
+#[test]
+fn a_transfer_that_is_recorded_twice_is_found_though_chain_sums_and_statements_are_in_order() {
+    for (kind, told) in [
+        ("outcome", "I4: it is a second outcome of"),
+        ("void", "it is a second void of"),
+        ("acknowledged", "it is a second acknowledgement of"),
+        ("promised", "I7: it promises what has ended:"),
+        ("posted", "I7: it is a second posting of"),
+        ("released", "I7: it is a second release of"),
+    ] {
+        let dir = folder(1);
+        // a promise is let go of first, and a promise that is posted has none to end
+        append_again(dir.path(), kind, |entry| match &mut entry.kind {
+            Kind::Posted { promised, .. } | Kind::Released { promised, .. } => *promised = false,
+            _ => {}
+        });
+        let (entries, _) = read(dir.path());
+        let report = verify(dir.path()).unwrap();
+        let first = report.first_wrong.as_ref().unwrap_or_else(|| panic!("{kind}: {report}"));
+        assert_eq!(first.position, Some(entries.len() as u64), "{kind}: {report}");
+        assert!(report.to_string().contains(told), "{kind}: {report}");
+    }
+}
+
+#[test]
+fn an_entry_that_passes_a_floor_or_a_cap_is_named() {
+    let dir = folder(1);
+    append_again(dir.path(), "cash", |entry| {
+        entry.legs.iter_mut().for_each(|leg: &mut Leg| {
+            let customer = matches!(leg.account, LedgerAccount::Customer(_));
+            leg.minor_units = if customer { -50_000_000 } else { 50_000_000 };
+        });
+        let Kind::Cash { request, .. } = &mut entry.kind else { panic!("no cash") };
+        *request = [99; 16];
+    });
+    let position = read(dir.path()).0.len() as u64;
+    let report = verify(dir.path()).unwrap();
+    assert_eq!(report.first_wrong.as_ref().unwrap().position, Some(position), "{report}");
+    assert!(
+        report.to_string().contains("I8: account") && report.to_string().contains("below its floor"),
+        "{report}"
+    );
+
+    let dir = folder(1);
+    append_again(dir.path(), "promised", |entry| {
+        let Kind::Promised { order, vote, .. } = &mut entry.kind else { panic!("no promise") };
+        let mut said: Order = order.order().clone();
+        said.amount = Money::new(5_000_000, eur()).unwrap();
+        *order = Arc::new(ReceivedOrder::decode(said.encode()).unwrap());
+        let position = Statement::read(vote, NETWORK).unwrap().position;
+        resigned(vote, position, Some(order));
+    });
+    let position = read(dir.path()).0.len() as u64;
+    let report = verify(dir.path()).unwrap();
+    assert_eq!(report.first_wrong.as_ref().unwrap().position, Some(position), "{report}");
+    assert!(report.to_string().contains("I8: Bank2 owes"), "{report}");
+}
+
+#[test]
+fn a_running_bank_compares_its_memory_with_its_journal_however_much_comes_in_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bank = Bank::open("Bank1", dir.path());
+    let account = bank.person("ann", 0);
+    let journal = || Ok(Box::new(JournalReader::open(dir.path()).unwrap()) as Box<dyn JournalRead>);
+    let shared = bank.shared.clone();
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..300 {
+                let cash = Command::Cash {
+                    account,
+                    minor_units: 1,
+                    currency: eur(),
+                    reason: "one of many".into(),
+                    operator: "op".into(),
+                    request: bank.id(),
+                };
+                bank.must(cash);
+            }
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        let mut seen = 0;
+        while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+            let verified = strife_bank::verify::verify(journal(), &own("Bank1"), &shared);
+            assert_eq!(verified.faults, Vec::<String>::new());
+            assert!(verified.entries >= seen);
+            seen = verified.entries;
+        }
+    });
+    shared.state.write().unwrap().accounts.get_mut(&account).unwrap().posted += 1;
+    let verified = strife_bank::verify::verify(journal(), &own("Bank1"), &shared);
+    assert_eq!(verified.faults, ["balances in memory differ from the journal's"]);
+    bank.stop();
 }

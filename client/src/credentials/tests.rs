@@ -19,6 +19,8 @@ enum Manner {
     Lies,
     /// Waits before each write, until it is let go.
     Hangs,
+    /// Gives back to the thread that wrote it alone, as a keyring that others have not does.
+    OneThread,
 }
 
 #[derive(Debug)]
@@ -26,6 +28,7 @@ struct Mock {
     name: &'static str,
     manner: Manner,
     held: Mutex<BTreeMap<String, Vec<u8>>>,
+    by: Mutex<Option<std::thread::ThreadId>>,
     let_go: (Mutex<bool>, Condvar),
     written: AtomicBool,
 }
@@ -36,6 +39,7 @@ impl Mock {
             name,
             manner,
             held: Mutex::default(),
+            by: Mutex::default(),
             let_go: (Mutex::new(false), Condvar::new()),
             written: AtomicBool::new(false),
         })
@@ -61,6 +65,10 @@ impl Mock {
 impl SecretStore for Mock {
     fn get(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, SecretError> {
         self.answers()?;
+        let by = *self.by.lock().unwrap();
+        if self.manner == Manner::OneThread && by != Some(std::thread::current().id()) {
+            return Ok(None);
+        }
         Ok(self.held.lock().unwrap().get(name).cloned().map(Zeroizing::new))
     }
 
@@ -71,6 +79,7 @@ impl SecretStore for Mock {
         }
         let kept = if self.manner == Manner::Lies { b"something else".to_vec() } else { secret.to_vec() };
         self.held.lock().unwrap().insert(name.to_owned(), kept);
+        *self.by.lock().unwrap() = Some(std::thread::current().id());
         self.written.store(true, Ordering::SeqCst);
         Ok(())
     }
@@ -134,6 +143,13 @@ async fn a_store_that_lies_is_not_believed_and_holds_nothing_afterwards() {
 }
 
 #[tokio::test]
+async fn what_only_the_thread_that_wrote_it_can_read_is_not_kept() {
+    let alone = Mock::new("alone", Manner::OneThread);
+    assert_eq!(vault(&[&alone]).keep(secret()).await, None);
+    assert!(alone.written.load(Ordering::SeqCst) && alone.is_empty());
+}
+
+#[tokio::test]
 async fn without_a_store_that_answers_nothing_is_kept() {
     let absent = Mock::new("none", Manner::Absent);
     for vault in [vault(&[]), vault(&[&absent])] {
@@ -177,25 +193,114 @@ fn a_kept_session_is_gone_on_with_only_by_the_same_client_and_in_its_time() {
     }
 }
 
-/// The kernel's keyring of this machine, where it may be used (containers often forbid it).
 #[cfg(target_os = "linux")]
-#[test]
-fn the_kernels_keyring_keeps_gives_back_and_forgets() {
-    let (store, name) = (KernelKeyring, format!("session.test.{}", std::process::id()));
-    if let Err(why) = store.get(&name) {
-        eprintln!("skipped: {why}");
-        return;
+mod kernel {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Takes a test's key out of the kernel's keyring again, also when the test has failed.
+    struct Named(String);
+
+    impl Named {
+        /// A name of this test's own; `None` where the kernel's keyring may not be used (containers often forbid it).
+        fn new(test: &str) -> Option<Self> {
+            let name = format!("session.{test}.{}", std::process::id());
+            match KernelKeyring.get(&name) {
+                Ok(held) => {
+                    assert_eq!(held, None);
+                    Some(Self(name))
+                }
+                Err(why) => {
+                    eprintln!("skipped: {why}");
+                    None
+                }
+            }
+        }
     }
-    store.put(&name, b"a session").unwrap();
-    assert_eq!(store.get(&name).unwrap().as_deref().map(Vec::as_slice), Some(&b"a session"[..]));
-    store.put(&name, b"another").unwrap();
-    assert_eq!(store.get(&name).unwrap().as_deref().map(Vec::as_slice), Some(&b"another"[..]));
-    store.remove(&name).unwrap();
-    store.remove(&name).unwrap();
-    // the kernel takes a removed key away a moment later
-    let deadline = std::time::Instant::now() + Duration::from_secs(5);
-    while store.get(&name).unwrap().is_some() {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::yield_now();
+
+    impl Drop for Named {
+        fn drop(&mut self) {
+            // a test that fails here has failed before
+            let _ = KernelKeyring.remove(&self.0);
+        }
+    }
+
+    fn read(name: &str) -> Option<Vec<u8>> {
+        KernelKeyring.get(name).unwrap().map(|read| read.to_vec())
+    }
+
+    fn in_a_thread<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+        std::thread::spawn(call).join().unwrap()
+    }
+
+    #[test]
+    fn it_keeps_gives_back_and_forgets_whichever_thread_asks() {
+        let Some(named) = Named::new("threads") else { return };
+        for secret in [&b"a session"[..], b"another"] {
+            let name = named.0.clone();
+            in_a_thread(move || KernelKeyring.put(&name, secret).unwrap());
+            let name = named.0.clone();
+            assert_eq!(in_a_thread(move || read(&name)).as_deref(), Some(secret));
+        }
+        for _ in 0..2 {
+            let name = named.0.clone();
+            in_a_thread(move || KernelKeyring.remove(&name).unwrap());
+        }
+        // at once, here as in a thread that has never asked before
+        assert_eq!(read(&named.0), None);
+        let name = named.0.clone();
+        assert_eq!(in_a_thread(move || read(&name)), None);
+    }
+
+    /// Names the key for the process that the next test starts.
+    const NAME: &str = "STRIFE_TEST_KERNEL_KEY";
+
+    #[test]
+    fn another_process_finds_it_and_its_log_out_takes_it_away() {
+        let Some(named) = Named::new("processes") else { return };
+        let other = |test: &str| {
+            let output = Command::new(std::env::current_exe().unwrap())
+                .args(["--ignored", "--exact", test, "--nocapture"])
+                .env(NAME, &named.0)
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        };
+        other("credentials::tests::kernel::the_other_process_keeps");
+        assert_eq!(read(&named.0).as_deref(), Some(&b"from elsewhere"[..]));
+        other("credentials::tests::kernel::the_other_process_forgets");
+        assert_eq!(read(&named.0), None);
+    }
+
+    #[test]
+    #[ignore = "the process that the test above starts"]
+    fn the_other_process_keeps() {
+        KernelKeyring.put(&std::env::var(NAME).unwrap(), b"from elsewhere").unwrap();
+    }
+
+    #[test]
+    #[ignore = "the process that the test above starts"]
+    fn the_other_process_forgets() {
+        let name = std::env::var(NAME).unwrap();
+        assert_eq!(read(&name).as_deref(), Some(&b"from elsewhere"[..]));
+        KernelKeyring.remove(&name).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_vault_over_it_keeps_for_the_next_start_and_forgets() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = || vec![Arc::new(KernelKeyring) as Arc<dyn SecretStore>];
+        let next = || Vault::new(store(), "test", dir.path(), Work::Threads);
+        if next().find().await.place.is_none() {
+            eprintln!("skipped: there is no kernel keyring");
+            return;
+        }
+        let _named = Named(next().name);
+        assert_eq!(next().keep(secret()).await, Some(words(&KernelKeyring)));
+        assert_eq!(next().find().await.secret, Some(secret()));
+        next().forget().await;
+        assert_eq!(next().find().await.secret, None);
     }
 }

@@ -59,8 +59,8 @@ pub fn look(dir: &Path) -> io::Result<Look> {
             Err(why) => look.sled_trouble = Some(why),
         }
         read.unreadable += of_sled.unreadable;
-        for line in of_sled.lines.into_values() {
-            read.keep_newer(line);
+        for (id, line) in of_sled.lines {
+            read.keep_newer(id, line);
         }
     }
     look.unreadable = read.unreadable;

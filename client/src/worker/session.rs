@@ -55,6 +55,8 @@ impl Worker {
                     self.begin_session(session, device);
                     self.kept = true;
                 } else {
+                    // a store that did not answer when its person signed out has it still
+                    self.end_at_bank(session);
                     self.forget_session();
                 }
             }
@@ -137,6 +139,7 @@ impl Worker {
     }
 }
 
-fn is_of(profile: &Profile, session: &Session) -> bool {
+/// The profile is of the person whose session it is.
+pub(super) fn is_of(profile: &Profile, session: &Session) -> bool {
     profile.person == session.person && profile.bank == session.bank.as_str()
 }

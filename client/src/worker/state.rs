@@ -1,6 +1,6 @@
 //! What the worker owns, and its loop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,10 @@ use tokio::time::Instant;
 
 use super::calls::{Event, beat, fetch_history, fetch_life, log_in, watch_balances};
 use super::keeper::Keeper;
+use super::session::is_of;
 use super::{Command, Parts, Problem, after};
 use crate::api::{Api, ApiError, Session};
+use crate::aside::{Read, read_json};
 use crate::credentials::{NOWHERE, Vault};
 use crate::device::SecretStore;
 use crate::outbox::OutboxStore;
@@ -55,6 +57,8 @@ pub(super) struct Worker {
     /// `None` once the worker stops.
     pub keeper: Option<Keeper>,
     pub notices: Vec<Notice>,
+    /// Numbers of the notices that are of this machine's files, and not of whoever is signed in.
+    pub of_machine: BTreeSet<u64>,
     pub next_notice: u64,
     /// When each waiting order is tried next, and why it waits.
     pub waits: BTreeMap<TransferId, (Instant, String)>,
@@ -83,7 +87,7 @@ impl Worker {
         let vault = Vault::new(sessions, api.network(), &settings.data_dir, seams.work);
         let keeper = Keeper::start(vault, secrets.clone(), api.clone(), seams.clone(), events.clone());
         let resuming = keeper.find(0);
-        let profile = read_profile(&profile_path(&settings));
+        let (profile, broken) = read_profile(&profile_path(&settings));
         let view = View {
             network: api.network().to_owned(),
             gateway: address.clone(),
@@ -122,6 +126,7 @@ impl Worker {
             resuming,
             keeper: Some(keeper),
             notices: Vec::new(),
+            of_machine: BTreeSet::new(),
             next_notice: 1,
             waits: BTreeMap::new(),
             tries: BTreeMap::new(),
@@ -135,6 +140,9 @@ impl Worker {
             address,
             publish,
         };
+        if let Some(broken) = broken {
+            worker.notice_of_machine(NoticeKind::Bad, broken);
+        }
         worker.tell_trouble();
         (worker, watched)
     }
@@ -175,7 +183,7 @@ impl Worker {
 
     fn tell_trouble(&mut self) {
         if let Some(trouble) = self.outbox.take_trouble() {
-            self.notice(NoticeKind::Bad, trouble);
+            self.notice_of_machine(NoticeKind::Bad, trouble);
         }
     }
 
@@ -209,6 +217,7 @@ impl Worker {
                     self.end_at_bank(session);
                 }
                 self.end_session();
+                self.forget_notices();
                 self.forget_balances();
                 self.forget_session();
             }
@@ -250,6 +259,9 @@ impl Worker {
         match event {
             Event::Beat { result, latency } => self.beaten(result, latency),
             Event::SignedIn { epoch, session, device, keep, answer } if epoch == self.epoch => {
+                if !self.profile.as_ref().is_some_and(|profile| is_of(profile, &session)) {
+                    self.forget_notices();
+                }
                 self.keep_session(keep.then_some(&session), &device);
                 self.begin_session(session, device);
                 // a screen that has gone does not need the answer
@@ -362,12 +374,8 @@ impl Worker {
         }
         for movement in reply.movements {
             self.movements_seen += 1;
-            if movement.minor_units > 0 && movement.kind == "transfer" {
-                let amount = match strife_proto::domain::Currency::new(&movement.currency) {
-                    Ok(currency) => format!("{} {currency}", currency.format(movement.minor_units)),
-                    Err(_) => format!("{} minor units of {}", movement.minor_units, movement.currency),
-                };
-                self.notice(NoticeKind::Good, format!("{amount} came in from {}", movement.counterpart));
+            if let Some(words) = money_came(&movement) {
+                self.notice(NoticeKind::Good, words);
             }
         }
     }
@@ -392,8 +400,20 @@ impl Worker {
         self.notices.push(Notice { number: self.next_notice, at_ms, kind, text });
         self.next_notice += 1;
         if self.notices.len() > NOTICES_MAX {
-            self.notices.remove(0);
+            let gone = self.notices.remove(0);
+            self.of_machine.remove(&gone.number);
         }
+    }
+
+    /// A notice that whoever is at this machine has to see.
+    pub fn notice_of_machine(&mut self, kind: NoticeKind, text: String) {
+        self.of_machine.insert(self.next_notice);
+        self.notice(kind, text);
+    }
+
+    /// Drops the notices of the person who was signed in: who comes next at this screen does not see them.
+    pub fn forget_notices(&mut self) {
+        self.notices.retain(|notice| self.of_machine.contains(&notice.number));
     }
 
     /// Publishes the view if it has changed.
@@ -457,14 +477,56 @@ pub(super) fn profile_path(settings: &ClientSettings) -> PathBuf {
     settings.data_dir.join("profile.json")
 }
 
-/// Who worked here last, so that the queue can be filled offline. Nothing is lost without it.
-fn read_profile(path: &std::path::Path) -> Option<Profile> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// Who worked here last, so that the queue can be filled offline; or, in words, why that is not known.
+fn read_profile(path: &std::path::Path) -> (Option<Profile>, Option<String>) {
+    match read_json(path) {
+        Read::Good(profile) => (Some(profile), None),
+        Read::None => (None, None),
+        Read::Bad(what) => {
+            let words = format!("Who worked here last cannot be read: {what} Sign in to see your queue.");
+            (None, Some(words))
+        }
+    }
+}
+
+/// What is told of money that came in, or came back; of nothing else.
+fn money_came(movement: &v1::Movement) -> Option<String> {
+    if movement.minor_units <= 0 || movement.kind != "transfer" {
+        return None;
+    }
+    let amount = match strife_proto::domain::Currency::new(&movement.currency) {
+        Ok(currency) => format!("{} {currency}", currency.format(movement.minor_units)),
+        Err(_) => format!("{} minor units of {}", movement.minor_units, movement.currency),
+    };
+    let came = if movement.refund_of.is_some() { "came back" } else { "came in" };
+    Some(format!("{amount} {came} from {}", movement.counterpart))
 }
 
 pub(super) fn write_profile(path: &std::path::Path, profile: &Profile) {
     if let Ok(text) = serde_json::to_vec(profile) {
         // only a convenience: the next one may succeed
         let _ = strife_certs::pem::write_secret(path, &text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_that_comes_back_is_told_as_such() {
+        let movement = v1::Movement {
+            minor_units: 1_250,
+            currency: "EUR".into(),
+            counterpart: "100000000190@Bank2".into(),
+            kind: "transfer".into(),
+            ..v1::Movement::default()
+        };
+        let told = |movement: &v1::Movement| money_came(movement).unwrap();
+        assert_eq!(told(&movement), "12.50 EUR came in from 100000000190@Bank2");
+        let refund = v1::Movement { refund_of: Some(v1::TransferKey::default()), ..movement.clone() };
+        assert_eq!(told(&refund), "12.50 EUR came back from 100000000190@Bank2");
+        assert_eq!(money_came(&v1::Movement { minor_units: -1, ..refund }), None);
+        assert_eq!(money_came(&v1::Movement { kind: "cash".into(), ..movement }), None);
     }
 }

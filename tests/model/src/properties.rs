@@ -42,9 +42,10 @@ pub fn of(world: &World) -> Vec<Property<Net>> {
     ];
     if world.restores.is_some() {
         all.extend([
-            Property::always("restore: nothing is served before every list is complete", |_, state| {
-                lacks(state, flaws::SERVED_TOO_EARLY)
-            }),
+            Property::always(
+                "restore: serves when a list of every counterpart is complete, not before",
+                |_, state| lacks(state, flaws::SERVED_TOO_EARLY) && lacks(state, flaws::SERVED_TOO_LATE),
+            ),
             Property::always("restore: what a counterpart returned is recorded", survives),
             Property::always("restore: no unknown order from before it is posted", nothing_old_posts),
             Property::always("restore: no declined order is credited without an alert", alerts),

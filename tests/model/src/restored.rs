@@ -7,6 +7,7 @@ use strife_commit::restore::{Effect, Event, Item, Part, Restore};
 
 use crate::bank::{Bank, Received, Restored, placement};
 use crate::journal::{Entry, Journal};
+use crate::state::flaws;
 use crate::world::{BankIndex, OrderIndex, Statement, Word, World};
 
 /// The number of the one restore of a run.
@@ -92,10 +93,10 @@ impl Bank {
         }
     }
 
-    /// A part of a counterpart's list comes. Returns whether serving began without all parts of some list of every
-    /// counterpart.
-    pub fn take_part(&mut self, world: &World, parts: &[SentPart], place: usize) -> bool {
-        let (Some(restored), Some(sent)) = (&mut self.restored, parts.get(place)) else { return false };
+    /// A part of a counterpart's list comes. Returns what is wrong then: serving without all parts of some list of every
+    /// counterpart, or not serving with them.
+    pub fn take_part(&mut self, world: &World, parts: &[SentPart], place: usize) -> u8 {
+        let (Some(restored), Some(sent)) = (&mut self.restored, parts.get(place)) else { return 0 };
         restored.come |= 1 << place;
         let items = sent.item.map(|item| item_of(world, sent.from, item)).into_iter().collect();
         let part = Part {
@@ -107,7 +108,6 @@ impl Bank {
         };
         let bank = world.names[usize::from(sent.from)].clone();
         let effects = restored.machine.handle(Event::Part { bank, part });
-        let mut too_early = false;
         for effect in effects {
             match effect {
                 Effect::Ask(_) => {}
@@ -129,10 +129,15 @@ impl Bank {
                     self.given(World::order_of(&hash), payee::Event::Release, statement.word);
                 }
                 Effect::Record(record) => self.batch.push(Entry::Restore(record)),
-                Effect::Serve => too_early |= self.serve(world, parts),
+                Effect::Serve => self.serve(world),
             }
         }
-        too_early
+        let Some(restored) = &self.restored else { return 0 };
+        match (restored.machine.is_serving(), self.has_lists(world, parts)) {
+            (true, false) => flaws::SERVED_TOO_EARLY,
+            (false, true) => flaws::SERVED_TOO_LATE,
+            _ => 0,
+        }
     }
 
     /// The answer of the machine goes to nobody: whoever is owed one asks again.
@@ -142,12 +147,18 @@ impl Bank {
         self.held = held;
     }
 
-    fn serve(&mut self, world: &World, parts: &[SentPart]) -> bool {
+    fn serve(&mut self, world: &World) {
         let recorded = self.recorded();
         let posted = world.orders().filter(|(order, _)| recorded.has_debited(world, *order));
         let posted = posted.fold(0, |bits, (order, _)| bits | (1 << order));
-        let Some(restored) = &mut self.restored else { return false };
-        restored.posted = posted;
+        if let Some(restored) = &mut self.restored {
+            restored.posted = posted;
+        }
+    }
+
+    /// Whether all parts of some list of every counterpart have come.
+    fn has_lists(&self, world: &World, parts: &[SentPart]) -> bool {
+        let Some(restored) = &self.restored else { return false };
         let come = |place: usize| restored.come & (1 << place) != 0;
         let complete = |from: BankIndex| {
             (1..=parts.len()).any(|list| {
@@ -156,7 +167,7 @@ impl Bank {
                 all.peek().is_some() && all.all(|(place, _)| come(place))
             })
         };
-        !world.banks().filter(|bank| *bank != self.own).all(complete)
+        world.banks().filter(|bank| *bank != self.own).all(complete)
     }
 }
 

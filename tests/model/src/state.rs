@@ -36,6 +36,8 @@ pub mod flaws {
     pub const SERVED_TOO_EARLY: u8 = 2;
     /// Told a client an end without the payer's bank's statement.
     pub const TOLD_WITHOUT_STATEMENT: u8 = 4;
+    /// Did not serve when a list of every counterpart was complete.
+    pub const SERVED_TOO_LATE: u8 = 8;
 }
 
 /// One moment.
@@ -338,9 +340,8 @@ impl Model for Net {
             Action::Part(place) => {
                 let restored = state.restored()?.own;
                 let parts = state.parts.clone();
-                if state.bank_mut(restored).take_part(world, &parts, place) {
-                    state.flaws |= flaws::SERVED_TOO_EARLY;
-                }
+                let flaws = state.bank_mut(restored).take_part(world, &parts, place);
+                state.flaws |= flaws;
                 true
             }
         };

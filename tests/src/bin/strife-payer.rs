@@ -67,20 +67,24 @@ async fn main() -> anyhow::Result<()> {
     });
     let view = signed_in.await?;
     let from = view.profile.context("no profile")?.accounts[0].number.parse()?;
-    let mut last = None;
+    let mut queued = Vec::new();
     for _ in 0..arguments.count {
         let amount = Money::new(1, Currency::new("EUR")?)?;
         let to = arguments.to.parse()?;
         let id = client.pay(Payment { from, to, amount, memo: "a cent".into(), refund_of: None }).await?;
         // whoever reads it may be gone
         let _ = writeln!(std::io::stdout(), "queued {id}");
-        last = Some(id);
+        queued.push(id);
     }
-    if let Some(id) = last.filter(|_| arguments.cancel_last) {
+    if let Some(id) = queued.last().filter(|_| arguments.cancel_last) {
         // the payment may have won already
-        let _ = client.cancel(id).await;
+        let _ = client.cancel(*id).await;
     }
-    let all_ended = |view: &strife_client::view::View| view.orders.iter().all(|order| order.state.is_ended());
+    // a view may be older than what was queued last
+    let all_ended = |view: &strife_client::view::View| {
+        let shown = |id: &strife_client::TransferId| view.orders.iter().any(|order| order.id == *id);
+        queued.iter().all(shown) && view.orders.iter().all(|order| order.state.is_ended())
+    };
     if client.wait_for(WITHIN, all_ended).await.is_err() {
         bail!("not every order has ended: {:?}", client.view().borrow().orders);
     }

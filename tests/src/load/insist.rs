@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use strife_client::Api;
-use strife_client::api::Known;
-use strife_client::outbox::Credit;
 use strife_proto::commit::{Key, OrderHash};
 
 use super::{Signed, Workload, submit};
-use crate::auditor::Ended;
+use crate::auditor::{Ended, REFUSED_FOR_GOOD};
 
 /// Orders that are insisted on at a time.
 const INSISTED_MAX: usize = 24;
@@ -20,6 +18,11 @@ const INSISTED_MAX: usize = 24;
 fn is_open(workload: &Workload, id: &(Key, OrderHash)) -> bool {
     workload.recorder.with(|auditor| {
         auditor.orders().get(id).is_some_and(|audited| match audited.ended {
+            // it has no end; that it was refused once is enough
+            None if audited.nature.refused => {
+                audited.asked.is_some()
+                    && !REFUSED_FOR_GOOD.iter().any(|name| audited.refusals.contains(name))
+            }
             None => audited.asked.is_some() || audited.cancel_asked.is_some(),
             Some((_, Ended::Posted)) => {
                 audited.order.is_interbank() && audited.credited.is_none() && !audited.suspended
@@ -60,15 +63,20 @@ async fn ask_for_the_end(workload: &Workload, api: &Api, signed: &Signed) {
     let id = (signed.order.key().clone(), signed.order.hash());
     let ended =
         workload.recorder.with(|auditor| auditor.orders().get(&id).is_some_and(|a| a.ended.is_some()));
+    let person = &workload.people[signed.person];
+    if !ended && signed.nature.never_votes {
+        // whoever waits for a bank that never answers takes the order back
+        workload.recorder.asks_cancel(&signed.order, signed.nature);
+        let reply = api.cancel(&person.session, &signed.order, &person.device).await;
+        workload.recorder.hears(&signed.order, &reply);
+        return;
+    }
     if !ended {
         submit(workload, api, signed, true).await;
         return;
     }
     // the payer's bank knows whether the payee's bank has acknowledged
-    let session = &workload.people[signed.person].session;
-    let reply = api.outcome(session, &signed.order).await;
-    let credited = matches!(&reply, Ok(Known::Ended { credit, .. }) if *credit != Credit::Unconfirmed);
-    if credited {
-        workload.recorder.hears(&signed.order, &reply);
-    }
+    let asked = workload.recorder.asks_outcome();
+    let reply = api.outcome(&person.session, &signed.order).await;
+    workload.recorder.hears_outcome(asked, &signed.order, &reply);
 }

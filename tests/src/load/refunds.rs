@@ -38,7 +38,7 @@ impl One {
             let posted = matches!(audited.ended, Some((_, Ended::Posted)));
             let by_me = (&order.key.bank, order.payer) == (&own.0, own.1);
             let open = audited.ended.is_none() && audited.asked.is_some();
-            to_me != strangers && !by_me && if early { open } else { posted }
+            !audited.nature.refused && to_me != strangers && !by_me && if early { open } else { posted }
         };
         let orders: Vec<Order> = self.workload.recorder.with(|auditor| {
             let fitting = auditor

@@ -66,6 +66,9 @@ struct Inside {
     /// Whether the next loss of power keeps what was not synced.
     keeps_unsynced: bool,
     syncs: u64,
+    /// Whether this trouble has met a write, and how many have.
+    met: bool,
+    troubles_met: usize,
 }
 
 /// One bank's disk. Clones are the same disk; it outlives the bank's process.
@@ -84,7 +87,12 @@ impl Disk {
 
     /// Changes what is wrong with it.
     pub fn trouble(&self, change: impl FnOnce(&mut Trouble)) {
-        change(&mut self.lock().trouble);
+        let mut inside = self.lock();
+        let before = inside.trouble;
+        change(&mut inside.trouble);
+        if inside.trouble != before {
+            inside.met = false;
+        }
     }
 
     /// The power goes: what was written and not synced is there afterwards, or not.
@@ -107,6 +115,11 @@ impl Disk {
     /// What is durable now.
     pub fn image(&self) -> Image {
         self.lock().durable.clone()
+    }
+
+    /// How many troubles met a write.
+    pub fn troubles_met(&self) -> usize {
+        self.lock().troubles_met
     }
 
     /// How often it was synced.
@@ -143,6 +156,9 @@ impl Store for Disk {
     async fn write(&mut self, batch: &Batch, rows: &[Row]) -> Result<(), AppendError> {
         let wait_ms = {
             let mut inside = self.lock();
+            if inside.trouble != Trouble::default() && !std::mem::replace(&mut inside.met, true) {
+                inside.troubles_met += 1;
+            }
             if inside.trouble.full {
                 return Err(AppendError::Full(failure(ffi::SQLITE_FULL)));
             }

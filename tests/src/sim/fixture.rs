@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use prost::Message;
-use strife_bank::journal::{Chain, PersonRow};
+use strife_bank::journal::{Batch, Chain, PersonRow};
 use strife_bank::ledger::entry::LedgerAccount;
 use strife_bank::ledger::state::{Internal, Own, PersonId, State};
 use strife_bank::ledger::{Entry, Kind, Leg, Overlay, apply};
@@ -42,6 +42,8 @@ pub const PEOPLE_PER_BANK: usize = 3;
 pub const OPENING: i64 = 40_000;
 /// How much one bank may owe another, in cents.
 pub const CAP: i64 = 5_000_000;
+/// The same in simulations in which it matters, in cents: half of what an account begins with.
+pub const TIGHT_CAP: i64 = 20_000;
 /// Where a bank listens for gateways, and for operators.
 pub const BANK_PORTS: (u16, u16) = (9001, 9002);
 /// Where a gateway listens.
@@ -165,6 +167,24 @@ fn client_settings(dir: &tempfile::TempDir, network: &Network, files: &MemberFil
         tables(network, files)
     );
     load(dir, "client.toml", &text)
+}
+
+/// One more batch for an image, which sets this cap for every other bank.
+pub fn with_caps(own: &BankName, image: &Image, cap: i64) -> Batch {
+    let mut chain = Chain::default();
+    for batch in &image.batches {
+        chain.advance(batch).unwrap();
+    }
+    let currency = Currency::new("EUR").unwrap();
+    let others = BANKS.iter().map(|name| BankName::new(name).unwrap()).filter(|name| name != own);
+    let entries: Vec<_> = others
+        .map(|counterpart| {
+            let kind = Kind::CapSet { counterpart, currency, cap, operator: "op".into() };
+            Entry { at_ms: BEGINS_AT_MS, legs: Vec::new(), kind }.to_wire()
+        })
+        .collect();
+    let count = entries.len() as u64;
+    chain.extend(Bytes::from(pb::Batch { entries }.encode_to_vec()), count)
 }
 
 /// A bank's durable image with people, accounts, money and caps; and its people.

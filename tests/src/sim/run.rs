@@ -1,9 +1,11 @@
 //! One simulation, from its seed to its verdict.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
@@ -21,7 +23,10 @@ use turmoil::Sim;
 
 use super::disk::{Disk, Image};
 use super::faults::{Fault, HOSTILE, PEOPLE, Plan, TELLER, plan};
-use super::fixture::{BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, fixture};
+use super::fixture::{
+    BANK_PORTS, BANKS, GATEWAY_PORT, GATEWAYS, NETWORK, OPENING, PEOPLE_PER_BANK, TIGHT_CAP, fixture,
+    with_caps,
+};
 use super::hostile;
 use super::nonsense;
 use super::seams::{BEGINS_AT_MS, MachineClock, SimPort, seams};
@@ -60,7 +65,7 @@ pub struct Run {
 pub struct Counts {
     /// What the auditor judged.
     pub judged: Judged,
-    /// Faults.
+    /// Faults that met something: a machine that ran, a disk that was written to.
     pub faults: usize,
     /// Crashes, those that a failed sync led to included.
     pub crashes: usize,
@@ -94,12 +99,12 @@ pub struct Failure {
 struct Machine {
     clock: MachineClock,
     starts: Arc<AtomicU64>,
-    /// Its process has ended by itself.
-    ended: Arc<AtomicBool>,
+    /// What its process said when it ended by itself.
+    ended: Arc<Mutex<Option<String>>>,
     seed: u64,
 }
 
-type ReadJournal = fn(&dyn JournalRead, Own) -> Result<Journal, String>;
+type ReadJournal = fn(&dyn JournalRead, Own, &Path) -> Result<Journal, String>;
 
 struct World<'a> {
     sim: Sim<'a>,
@@ -109,16 +114,52 @@ struct World<'a> {
     dir: PathBuf,
     recorder: Recorder,
     random: SmallRng,
-    crashes: usize,
+    /// How often each machine crashed.
+    crashes: BTreeMap<String, usize>,
+    /// Faults that met something, beside crashes and those of disks.
+    effects: usize,
     down: BTreeSet<String>,
     restarts: Vec<(u64, String)>,
+    /// What was seen to be wrong on the way.
+    wrong: Vec<String>,
 }
 
 /// Simulates one seed.
 ///
 /// # Errors
-/// [`Failure`], with the seed that repeats it.
+/// [`Failure`], with the seed that repeats it; a panic anywhere is one.
 pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
+    notice_panics();
+    PANICS.take();
+    let result = catch_unwind(AssertUnwindSafe(|| simulate_one(run)));
+    // one that a task died of is seen by nobody else
+    let panics: Vec<String> = PANICS.take().into_iter().map(|what| format!("a panic: {what}")).collect();
+    match result {
+        Ok(result) if panics.is_empty() => result,
+        Ok(Ok(counts)) => Err(Box::new(Failure { seed: run.seed, wrong: panics, counts })),
+        Ok(Err(failure)) => Err(Box::new(Failure { wrong: [panics, failure.wrong].concat(), ..*failure })),
+        Err(_) => Err(Box::new(Failure { seed: run.seed, wrong: panics, counts: Counts::default() })),
+    }
+}
+
+thread_local! {
+    /// Panics of this thread, which is the whole of a simulation, since the last was begun.
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Has every panic noted, beside what is done with it anyway.
+fn notice_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.with_borrow_mut(|panics| panics.push(info.to_string()));
+            before(info);
+        }));
+    });
+}
+
+fn simulate_one(run: Run) -> Result<Counts, Box<Failure>> {
     // made first, since it spawns tasks at its first time
     let furnishing = fixture();
     align_task_numbers();
@@ -126,19 +167,25 @@ pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
     let mut random = SmallRng::seed_from_u64(run.seed);
     let count = if run.seed.is_multiple_of(2) { 2 } else { 3 };
     let banks: Vec<String> = BANKS[..count].iter().map(|name| (*name).to_owned()).collect();
+    // in a third of all seeds banks let each other owe little
+    let tight = run.seed % 3 == 1;
     let true_ms = Arc::new(AtomicI64::new(BEGINS_AT_MS));
     let recorder = {
         let mut auditor = Auditor::default();
         for person in &furnishing.people {
             auditor.account(&person.bank, person.account, &person.login, OPENING);
         }
+        auditor.caps_are_tight = tight;
         Recorder::new(auditor, Arc::new(MachineClock::new(true_ms.clone())), run.verbose)
     };
     let mut everybody: Vec<_> =
         fixture().people.iter().filter(|p| banks.iter().any(|b| b == p.bank.as_str())).cloned().collect();
     let at_the_client = everybody.remove(random.random_range(0..PEOPLE_PER_BANK));
-    let workload =
-        Arc::new(Workload::new(everybody, ORDERS_EACH * 6 / (3 * count), recorder.clone(), random.random()));
+    let mut workload =
+        Workload::new(everybody, ORDERS_EACH * 6 / (3 * count), recorder.clone(), random.random());
+    // the last of three banks answers with nonsense where it takes no part
+    workload.nonsense = BANKS.get(count).map(|name| BankName::new(name).unwrap());
+    let workload = Arc::new(workload);
     let teller = Arc::new(Teller::new(
         at_the_client,
         TELLER_ORDERS,
@@ -164,15 +211,17 @@ pub fn simulate(run: Run) -> Result<Counts, Box<Failure>> {
         dir: dir.path().to_owned(),
         recorder,
         random,
-        crashes: 0,
+        crashes: BTreeMap::new(),
+        effects: 0,
         down: BTreeSet::new(),
         restarts: Vec::new(),
+        wrong: Vec::new(),
     };
-    world.furnish(&banks, &workload, &teller);
-    world.live(&plan, &workload, &teller).map_err(|wrong| world.fails(run.seed, wrong, &plan))?;
-    let counts = world.counts(&plan);
+    world.furnish(&banks, tight, &workload, &teller);
+    world.live(&plan, &workload, &teller).map_err(|wrong| world.fails(run.seed, wrong))?;
+    let counts = world.counts();
     let wrong = world.judge(&teller, &counts);
-    if wrong.is_empty() { Ok(counts) } else { Err(world.fails(run.seed, wrong, &plan)) }
+    if wrong.is_empty() { Ok(counts) } else { Err(world.fails(run.seed, wrong)) }
 }
 
 /// tokio drops the tasks of a crashed machine in an order that depends on their numbers, modulo 4, and counts
@@ -207,10 +256,14 @@ impl World<'_> {
         machine
     }
 
-    fn furnish(&mut self, banks: &[String], workload: &Arc<Workload>, teller: &Arc<Teller>) {
+    fn furnish(&mut self, banks: &[String], tight: bool, workload: &Arc<Workload>, teller: &Arc<Teller>) {
         for name in banks {
             let bank = BankName::new(name).unwrap();
-            let disk = Disk::holding(fixture().images[&bank].clone());
+            let mut image = fixture().images[&bank].clone();
+            if tight {
+                image.batches.push(with_caps(&bank, &image, TIGHT_CAP));
+            }
+            let disk = Disk::holding(image);
             self.disks.insert(name.clone(), disk.clone());
             let machine = self.machine(name);
             let data_dir = self.dir.join(name);
@@ -301,6 +354,12 @@ impl World<'_> {
                 return Ok(());
             }
             if now_ms > since + CALM_MS_MAX {
+                let workload = if workload.done.load(Ordering::Relaxed) { "all" } else { "not all" };
+                let teller = if teller.done.load(Ordering::Relaxed) { "all" } else { "not all" };
+                self.wrong.push(format!(
+                    "I9: after {CALM_MS_MAX} ms of calm {workload} orders of the people, {teller} of the client have \
+                     ended, or something is still promised or owed"
+                ));
                 return Ok(());
             }
         }
@@ -308,6 +367,15 @@ impl World<'_> {
 
     fn apply(&mut self, fault: &Fault) {
         self.recorder.note(&format!("fault {fault:?}"));
+        let runs = |machine: &String| !self.down.contains(machine);
+        let meets = match fault {
+            Fault::Cut(a, b) | Fault::CutOneWay(a, b) | Fault::Hold(a, b) => runs(a) && runs(b),
+            Fault::Clock(machine, off_ms) => *off_ms != 0 && runs(machine),
+            // counted where they meet something
+            Fault::Crash { .. } | Fault::SlowDisk(..) | Fault::FullDisk(..) | Fault::SyncFails(_) => false,
+            Fault::Start(_) | Fault::Heal(..) | Fault::Release(..) => false,
+        };
+        self.effects += usize::from(meets);
         match fault {
             Fault::Crash { machine, keeps_unsynced, loses_projections } => {
                 self.crash(machine, *keeps_unsynced, *loses_projections);
@@ -329,7 +397,7 @@ impl World<'_> {
         if !self.down.insert(machine.to_owned()) {
             return;
         }
-        self.crashes += 1;
+        *self.crashes.entry(machine.to_owned()).or_default() += 1;
         self.sim.crash(machine);
         if let Some(disk) = self.disks.get(machine) {
             disk.lose_power(keeps_unsynced);
@@ -348,13 +416,17 @@ impl World<'_> {
 
     /// A process that ended by itself is started again, as a service manager would.
     fn restart_what_ended(&mut self, now_ms: u64) {
-        let ended: Vec<String> = self
-            .machines
-            .iter()
-            .filter(|(_, machine)| machine.ended.swap(false, Ordering::Relaxed))
-            .map(|(name, _)| name.clone())
-            .chain(self.disks.iter().filter(|(_, disk)| disk.has_failed()).map(|(name, _)| name.clone()))
-            .collect();
+        let by_itself = |(name, machine): (&String, &Machine)| {
+            let said = machine.ended.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            Some((name.clone(), said))
+        };
+        let by_themselves: Vec<(String, String)> = self.machines.iter().filter_map(by_itself).collect();
+        // a failed sync ends a bank, as it must; whatever else does is wrong
+        for (name, said) in &by_themselves {
+            self.wrong.push(format!("{name} has ended by itself: {said}"));
+        }
+        let failed = self.disks.iter().filter(|(_, disk)| disk.has_failed()).map(|(name, _)| name.clone());
+        let ended: Vec<String> = by_themselves.into_iter().map(|(name, _)| name).chain(failed).collect();
         for name in ended {
             self.recorder.note(&format!("{name} has ended"));
             let keeps_unsynced = self.random.random();
@@ -395,25 +467,26 @@ impl World<'_> {
             let bank = BankName::new(name).map_err(|error| error.to_string())?;
             let own = Own { bank: bank.clone(), network: NETWORK.to_owned() };
             let reader = disk.reader(&self.dir).map_err(|error| error.to_string())?;
-            Ok((bank, read(reader.as_ref(), own)?))
+            Ok((bank, read(reader.as_ref(), own, &self.dir.join(name))?))
         });
         journals.collect()
     }
 
     fn is_settled(&self) -> bool {
         let auditor = Auditor::default();
-        self.journals(Journal::read)
+        self.journals(|reader, own, _| Journal::read(reader, own))
             .is_ok_and(|journals| Evidence::gather(journals, &auditor).i9_nothing_is_left().is_empty())
     }
 
-    fn counts(&self, plan: &Plan) -> Counts {
+    fn counts(&self) -> Counts {
         let (digest, lines, trace) = self.recorder.trace();
         let images: Vec<Image> = self.disks.values().map(Disk::image).collect();
+        let crashes = self.crashes.values().sum();
         let entries: u64 = images.iter().flat_map(|image| &image.batches).map(|batch| batch.count).sum();
         Counts {
             judged: self.recorder.with(|auditor| auditor.judge().0),
-            faults: plan.iter().filter(|(_, fault)| fault.is_bad()).count(),
-            crashes: self.crashes,
+            faults: self.effects + crashes + self.disks.values().map(Disk::troubles_met).sum::<usize>(),
+            crashes,
             entries: usize::try_from(entries).unwrap_or(usize::MAX),
             syncs: self.disks.values().map(Disk::syncs).sum(),
             simulated_ms: self.now_ms(),
@@ -425,7 +498,8 @@ impl World<'_> {
 
     fn judge(&self, teller: &Teller, counts: &Counts) -> Vec<String> {
         let auditor = self.recorder.auditor();
-        let (judged, mut wrong) = auditor.judge();
+        let (judged, violations) = auditor.judge();
+        let mut wrong = [self.wrong.clone(), violations].concat();
         match self.journals(Journal::read_twice) {
             Err(error) => wrong.push(error),
             Ok(journals) => {
@@ -440,11 +514,15 @@ impl World<'_> {
         if judged.orders < ORDERS_MIN || counts.faults < FAULTS_MIN || judged.posted < POSTED_MIN {
             wrong.push(format!("too little happened to show anything: {judged:?}, {} faults", counts.faults));
         }
+        let roles = self.machines.keys().filter(|name| *name != HOSTILE);
+        let spared = roles.filter(|name| !self.crashes.contains_key(*name));
+        wrong
+            .extend(spared.map(|name| format!("too little happened to show anything: {name} never crashed")));
         wrong
     }
 
-    fn fails(&self, seed: u64, wrong: Vec<String>, plan: &Plan) -> Box<Failure> {
-        Box::new(Failure { seed, wrong, counts: self.counts(plan) })
+    fn fails(&self, seed: u64, wrong: Vec<String>) -> Box<Failure> {
+        Box::new(Failure { seed, wrong, counts: self.counts() })
     }
 }
 
@@ -473,7 +551,7 @@ async fn run_bank(
     let (_ask, stop) = Stop::new();
     let result = strife_bank::run(settings, listeners, outside, stop, || {}).await;
     recorder.note(&format!("{bank} ended: {result:?}"));
-    machine.ended.store(true, Ordering::Relaxed);
+    *machine.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{result:?}"));
     std::future::pending::<()>().await;
     Ok(())
 }
@@ -490,7 +568,7 @@ async fn run_gateway(
     let (_ask, stop) = Stop::new();
     let result = strife_gateway::run(settings, listener, machine.seams(), stop, || {}).await;
     recorder.note(&format!("{name} ended: {result:?}"));
-    machine.ended.store(true, Ordering::Relaxed);
+    *machine.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{result:?}"));
     std::future::pending::<()>().await;
     Ok(())
 }

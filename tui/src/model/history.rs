@@ -50,8 +50,10 @@ pub struct History {
     pub rows: Vec<Movement>,
     /// Where the next page begins; `None` when all is loaded.
     pub cursor: Option<Vec<u8>>,
-    /// A page is on its way.
+    /// The newest page is on its way.
     pub loading: bool,
+    /// The next page is on its way.
+    pub loading_more: bool,
     /// What went wrong.
     pub error: Option<String>,
     /// The chosen row, among those shown.
@@ -62,40 +64,70 @@ pub struct History {
     pub filtering: bool,
     /// The order of the rows.
     pub sort: Sort,
+    /// The places of the rows that are shown, in their order.
+    pub(crate) order: Vec<usize>,
 }
 
 impl History {
-    /// The rows that are shown, in their order: those which contain every word of the filter, in whatever case, in
-    /// the other side's name, memo, amount or kind.
-    pub fn shown(&self) -> Vec<&Movement> {
+    /// Finds out anew which rows are shown, and in which order: call it whenever rows, filter or order have changed.
+    /// Shown are those which contain every word of the filter, in whatever case, in the other side's name, memo,
+    /// amount or kind.
+    pub fn refresh(&mut self) {
         let words: Vec<String> = self.filter.value().split_whitespace().map(str::to_lowercase).collect();
-        let fits = |movement: &&Movement| {
+        let fits = |movement: &Movement| {
             if words.is_empty() {
                 return true;
             }
             let amount = crate::format::signed_amount(movement.minor_units, &movement.currency);
-            let text = format!("{} {} {} {}", movement.counterpart, movement.memo, amount, movement.kind);
+            let text = format!("{} {} {amount} {}", movement.counterpart, movement.memo, movement.kind);
             let text = text.to_lowercase();
             words.iter().all(|word| text.contains(word.as_str()))
         };
-        let mut rows: Vec<&Movement> = self.rows.iter().filter(fits).collect();
+        let rows = &self.rows;
+        let mut order: Vec<usize> =
+            (0..rows.len()).filter(|place| rows.get(*place).is_some_and(fits)).collect();
+        let row = |place: &usize| rows.get(*place);
         match self.sort {
             Sort::Newest => {}
-            Sort::Oldest => rows.reverse(),
-            Sort::Largest => rows.sort_by_key(|movement| Reverse(movement.minor_units.unsigned_abs())),
-            Sort::Counterpart => rows.sort_by_key(|movement| movement.counterpart.to_lowercase()),
+            Sort::Oldest => order.reverse(),
+            Sort::Largest => {
+                order.sort_by_key(|place| Reverse(row(place).map(|row| row.minor_units.unsigned_abs())));
+            }
+            Sort::Counterpart => {
+                order.sort_by_cached_key(|place| row(place).map(|row| row.counterpart.to_lowercase()));
+            }
         }
-        rows
+        self.order = order;
+        self.chosen = self.chosen.min(self.order.len().saturating_sub(1));
     }
 
-    /// The chosen movement.
-    pub fn chosen(&self) -> Option<Movement> {
-        self.shown().get(self.chosen).map(|movement| (*movement).clone())
+    /// The rows that are shown, in their order.
+    pub fn shown(&self) -> Vec<&Movement> {
+        self.order.iter().filter_map(|place| self.rows.get(*place)).collect()
+    }
+
+    /// How many rows are shown.
+    pub fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The movement in a place of those shown.
+    pub fn at(&self, place: usize) -> Option<&Movement> {
+        self.order.get(place).and_then(|place| self.rows.get(*place))
+    }
+
+    /// The place of a movement among those shown.
+    pub fn place_of(&self, movement: &Movement) -> Option<usize> {
+        self.shown().iter().position(|row| is_same(row, movement))
     }
 
     /// Rows at the end that are shown are nearly passed, or too few are found: more should be loaded.
     pub fn wants_more(&self, ahead: usize) -> bool {
-        // sorted in another way than the bank's, the last row may be anywhere
-        self.cursor.is_some() && !self.loading && self.chosen + ahead >= self.shown().len()
+        self.cursor.is_some() && !self.loading_more && self.chosen + ahead >= self.count()
     }
+}
+
+/// Two rows are one posting: a posting never changes, and one entry has one leg of an amount on an account.
+pub fn is_same(one: &Movement, other: &Movement) -> bool {
+    one.position == other.position && one.minor_units == other.minor_units && one.key == other.key
 }

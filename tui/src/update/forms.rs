@@ -35,8 +35,7 @@ pub(super) fn type_key(model: &mut Model, event: KeyEvent) -> Vec<Effect> {
         Screen::Transfer => type_transfer(model, event),
         Screen::History if model.history.filtering => {
             edit(&mut model.history.filter, event);
-            model.history.chosen = 0;
-            return history::load_more(model);
+            return history::filtered(model);
         }
         _ => {}
     }
@@ -86,16 +85,24 @@ fn edit(input: &mut Input, event: KeyEvent) {
     }
 }
 
-pub(super) fn paste(model: &mut Model, text: &str) {
+/// Pasted text does what the same text typed would do.
+pub(super) fn paste(model: &mut Model, text: &str) -> Vec<Effect> {
     match &mut model.overlay {
-        Some(Overlay::Palette { text: input, .. } | Overlay::PayeeName { name: input, .. }) => {
-            return insert(input, text);
+        Some(Overlay::Palette { text: input, chosen }) => {
+            insert(input, text);
+            *chosen = 0;
+            return Vec::new();
         }
-        Some(_) => return,
-        None if model.focus == Focus::Queue => return,
+        Some(Overlay::PayeeName { name, .. }) => {
+            insert(name, text);
+            return Vec::new();
+        }
+        Some(_) => return Vec::new(),
+        None if model.focus == Focus::Queue => return Vec::new(),
         None => {}
     }
     match (model.screen, model.login.field) {
+        (Screen::Login, _) if model.login.busy => {}
         (Screen::Login, LoginField::Person) => insert(&mut model.login.person, text),
         (Screen::Login, LoginField::Password) => {
             // a password that was copied with its line's end has it not
@@ -104,11 +111,16 @@ pub(super) fn paste(model: &mut Model, text: &str) {
         (Screen::Transfer, _) => {
             if let Some(input) = model.transfer.input() {
                 insert(input, text);
+                model.transfer.suggestion = None;
             }
         }
-        (Screen::History, _) if model.history.filtering => insert(&mut model.history.filter, text),
+        (Screen::History, _) if model.history.filtering => {
+            insert(&mut model.history.filter, text);
+            return history::filtered(model);
+        }
         _ => {}
     }
+    Vec::new()
 }
 
 pub(super) fn act_on_login(model: &mut Model, action: Action) -> Vec<Effect> {
@@ -175,9 +187,9 @@ pub(super) fn act_on_transfer(model: &mut Model, action: Action) -> Vec<Effect> 
         Action::NextField | Action::Down => form.field = form.field.step(true),
         Action::PreviousField | Action::Up => form.field = form.field.step(false),
         Action::Back => {
-            // what was filled in for a refund is not offered as an ordinary payment
             if form.refund.is_some() {
-                *form = TransferForm { from: form.from, ..TransferForm::default() };
+                // what was filled in for it is no payment
+                *form = TransferForm::default();
             }
             model.screen = home(model);
         }
@@ -195,7 +207,8 @@ pub(super) fn act_on_transfer(model: &mut Model, action: Action) -> Vec<Effect> 
 /// Asks whether the payment is right, if everything in it is.
 fn review(model: &mut Model) {
     model.transfer.tried = true;
-    if let Check::Bad(why) = model.transfer.check(TransferField::Amount, &model.view) {
+    if let Check::Bad(why) = model.transfer.check(TransferField::Amount, &model.view, model.hides_balances())
+    {
         model.transfer.field = TransferField::Amount;
         model.toast(NoticeKind::Info, why);
         return;

@@ -7,13 +7,14 @@ use tui_input::Input;
 use super::{Effect, PAGE_ROWS, Page, moved, overlay, show, step};
 use crate::commands::Action;
 use crate::forms::{Refund, TransferField, TransferForm};
-use crate::model::{History, Model, Screen, Told};
+use crate::model::{History, Model, Screen, Told, is_same};
 
 /// Loads the newest page of the chosen account.
 pub(super) fn reload(model: &mut Model) -> Vec<Effect> {
     let Some(account) = model.account_number() else { return Vec::new() };
     if model.history.account != account {
-        model.history = History { account: account.clone(), sort: model.history.sort, ..History::default() };
+        let sort = model.history.sort;
+        model.history = History { account: account.clone(), sort, ..History::default() };
     }
     if !model.view.signed_in {
         return Vec::new();
@@ -22,13 +23,27 @@ pub(super) fn reload(model: &mut Model) -> Vec<Effect> {
     vec![Effect::LoadHistory { account, cursor: None }]
 }
 
-pub(super) fn take_page(model: &mut Model, account: &str, first: bool, result: Page) -> Vec<Effect> {
+pub(super) fn take_page(
+    model: &mut Model,
+    account: &str,
+    from: Option<Vec<u8>>,
+    result: Page,
+) -> Vec<Effect> {
     let history = &mut model.history;
     if history.account != account {
         return Vec::new();
     }
-    history.loading = false;
+    let first = from.is_none();
+    if first {
+        history.loading = false;
+    } else {
+        history.loading_more = false;
+    }
+    // who has scrolled, or looks at one, stays there whatever comes in
+    let chosen = history.at(history.chosen).cloned().filter(|_| history.chosen > 0);
     match result {
+        // a page that was asked for before the list began anew is of no use
+        Ok(_) if !first && from != history.cursor => return Vec::new(),
         Ok((rows, cursor)) => {
             history.error = None;
             if first {
@@ -37,37 +52,29 @@ pub(super) fn take_page(model: &mut Model, account: &str, first: bool, result: P
                 history.rows.extend(rows);
                 history.cursor = cursor;
             }
-            history.chosen = history.chosen.min(history.shown().len().saturating_sub(1));
+            history.refresh();
+            if let Some(place) = chosen.and_then(|chosen| history.place_of(&chosen)) {
+                history.chosen = place;
+            }
         }
         Err(why) => history.error = Some(why),
     }
     // a filter that finds little goes on looking
-    if model.screen == Screen::History
-        && model.history.error.is_none()
-        && !model.history.filter.value().is_empty()
-    {
+    let looking = model.screen == Screen::History && !model.history.filter.value().is_empty();
+    if looking && model.history.error.is_none() {
         return load_more(model);
     }
     Vec::new()
 }
 
-/// Puts a newest page before what is loaded already: who has scrolled far stays there.
+/// Puts a newest page before what is loaded already.
 fn join(history: &mut History, page: Vec<Movement>, cursor: Option<Vec<u8>>) {
-    let place_of = |movement: &Movement| (movement.position, movement.minor_units);
-    let oldest_new = page.last().map(place_of);
-    let known = history.rows.iter().position(|row| Some(place_of(row)) == oldest_new);
-    match known {
+    let oldest_new = page.last();
+    match history.rows.iter().position(|row| oldest_new.is_some_and(|new| is_same(row, new))) {
         Some(place) => {
-            let before = history.rows.len();
-            let mut rows = page;
-            rows.extend(history.rows.drain(..).skip(place + 1));
-            if history.chosen > 0
-                && history.sort == crate::model::Sort::Newest
-                && history.filter.value().is_empty()
-            {
-                history.chosen += rows.len().saturating_sub(before);
-            }
-            history.rows = rows;
+            let known: Vec<Movement> = history.rows.drain(..).skip(place + 1).collect();
+            history.rows = page;
+            history.rows.extend(known);
         }
         None => {
             history.rows = page;
@@ -82,42 +89,52 @@ pub(super) fn load_more(model: &mut Model) -> Vec<Effect> {
     }
     let effect =
         Effect::LoadHistory { account: model.history.account.clone(), cursor: model.history.cursor.clone() };
-    model.history.loading = true;
+    model.history.loading_more = true;
     vec![effect]
 }
 
+/// The filter has changed.
+pub(super) fn filtered(model: &mut Model) -> Vec<Effect> {
+    model.history.chosen = 0;
+    model.history.refresh();
+    load_more(model)
+}
+
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
-    let count = model.history.shown().len();
+    let count = model.history.count();
     if let Some(place) = moved(model.history.chosen, count, action) {
         model.history.chosen = place;
         return load_more(model);
     }
-    match action {
-        Action::Back if model.history.filtering => {
+    let chosen = model.history.at(model.history.chosen).cloned();
+    match (action, chosen) {
+        (Action::Back, _) if model.history.filtering || !model.history.filter.value().is_empty() => {
             model.history.filtering = false;
             model.history.filter = Input::default();
+            return filtered(model);
         }
-        Action::Submit if model.history.filtering => {
+        (Action::Submit, _) if model.history.filtering => {
             model.history.filtering = false;
-            model.history.chosen = 0;
             return load_more(model);
         }
-        Action::Filter => model.history.filtering = true,
-        Action::Back if !model.history.filter.value().is_empty() => model.history.filter = Input::default(),
-        Action::Back => model.screen = Screen::Overview,
-        Action::Sort => {
+        (Action::Filter, _) => model.history.filtering = true,
+        (Action::Back, _) => model.screen = Screen::Overview,
+        (Action::Sort, _) => {
             model.history.sort = model.history.sort.next();
             model.history.chosen = 0;
+            model.history.refresh();
         }
-        Action::Submit if count > 0 => return overlay::open_movement(model, model.history.chosen),
-        Action::Refund => return refund(model, model.history.chosen),
-        Action::CopyId => return copy(model, model.history.chosen),
-        Action::Export if model.view.signed_in => {
+        (Action::Submit, Some(movement)) => return overlay::open_movement(model, movement),
+        (Action::Refund, Some(movement)) => return refund(model, &movement),
+        (Action::CopyId, Some(movement)) => return copy(model, &movement),
+        (Action::Export, _) if model.view.signed_in => {
             model.toast(NoticeKind::Info, "Writing all postings …");
             return vec![Effect::Export { account: model.history.account.clone() }];
         }
-        Action::Export => model.toast(NoticeKind::Info, "Please sign in first: the bank has the postings."),
-        Action::Left | Action::Right => {
+        (Action::Export, _) => {
+            model.toast(NoticeKind::Info, "Please sign in first: the bank has the postings.");
+        }
+        (Action::Left | Action::Right, _) => {
             model.account = step(model.account, model.account_count(), action == Action::Right);
             return reload(model);
         }
@@ -126,9 +143,9 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Copies the id of the movement in a place.
-pub(super) fn copy(model: &mut Model, place: usize) -> Vec<Effect> {
-    match model.history.shown().get(place).and_then(|movement| movement.transfer.clone()) {
+/// Copies a movement's id.
+pub(super) fn copy(model: &mut Model, movement: &Movement) -> Vec<Effect> {
+    match movement.transfer.clone() {
         Some(text) => vec![Effect::Copy(text)],
         None => {
             model.toast(NoticeKind::Info, "This is not a transfer; it has no id.");
@@ -137,11 +154,8 @@ pub(super) fn copy(model: &mut Model, place: usize) -> Vec<Effect> {
     }
 }
 
-/// Fills the transfer form with a refund of the movement in a place.
-pub(super) fn refund(model: &mut Model, place: usize) -> Vec<Effect> {
-    let Some(movement) = model.history.shown().get(place).map(|movement| (*movement).clone()) else {
-        return Vec::new();
-    };
+/// Fills the transfer form with a refund of a movement.
+pub(super) fn refund(model: &mut Model, movement: &Movement) -> Vec<Effect> {
     let (Some(key), true, None) = (movement.key.clone(), movement.minor_units > 0, &movement.refund_of)
     else {
         model.toast(NoticeKind::Info, "Only money that came in by a payment can be given back.");

@@ -1,13 +1,17 @@
 //! What lies over everything, and its keys.
 
 use strife_client::view::NoticeKind;
-use strife_client::{Key, TransferId};
+use strife_client::{Key, Movement, TransferId};
 use tui_input::Input;
 
 use super::{Effect, act as act_anywhere, arming, control, history, moved};
-use crate::commands::{Action, Place};
+use crate::commands::Action;
 use crate::model::{Model, Overlay, Told};
 use crate::search::palette;
+use crate::view;
+
+/// Rows that a page key moves details by.
+const DETAILS_STEP: usize = 5;
 
 /// A key has come: a payment that is asked about can be sent only after a pause without one.
 pub(super) fn rearm(model: &mut Model) {
@@ -19,9 +23,15 @@ pub(super) fn rearm(model: &mut Model) {
     }
 }
 
+/// Shows something over everything, from its first row.
+pub(super) fn open(model: &mut Model, overlay: Overlay) {
+    model.overlay = Some(overlay);
+    model.details_from = 0;
+}
+
 /// Shows an order, and asks the bank for its life.
 pub(super) fn open_order(model: &mut Model, id: TransferId) -> Vec<Effect> {
-    model.overlay = Some(Overlay::Receipt(id));
+    open(model, Overlay::Receipt(id));
     ask_life_of_order(model, id)
 }
 
@@ -32,9 +42,9 @@ pub(super) fn ask_life_of_order(model: &mut Model, id: TransferId) -> Vec<Effect
 }
 
 /// Shows a movement, and asks the bank for its transfer's life.
-pub(super) fn open_movement(model: &mut Model, place: usize) -> Vec<Effect> {
-    model.overlay = Some(Overlay::Movement(place));
-    let key = model.history.shown().get(place).and_then(|movement| movement.key.clone());
+pub(super) fn open_movement(model: &mut Model, movement: Movement) -> Vec<Effect> {
+    let key = movement.key.clone();
+    open(model, Overlay::Movement(Box::new(movement)));
     ask_life(model, key)
 }
 
@@ -55,9 +65,25 @@ fn ask_life(model: &mut Model, key: Option<Key>) -> Vec<Effect> {
 }
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
-    if action == Action::Close {
-        model.overlay = None;
-        return Vec::new();
+    match action {
+        Action::Close => {
+            model.overlay = None;
+            return Vec::new();
+        }
+        Action::Quit => {
+            model.quit = true;
+            return Vec::new();
+        }
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::PageUp | Action::PageDown if shows_details(model) => {
+            let last = view::details_last(model);
+            model.details_from = match action {
+                Action::PageUp => model.details_from.min(last).saturating_sub(DETAILS_STEP),
+                _ => (model.details_from + DETAILS_STEP).min(last),
+            };
+            return Vec::new();
+        }
+        _ => {}
     }
     match model.overlay.clone() {
         Some(Overlay::Confirm { payment, send, armed_at }) => {
@@ -75,10 +101,8 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             model.overlay = Some(Overlay::Confirm { payment, send, armed_at });
         }
         Some(Overlay::Help { from }) => {
-            // how many rows there are is the drawing's to know; it stops at the last
             let from = moved(from, usize::MAX, action).unwrap_or(from);
-            let rows: usize = Place::ALL.iter().map(|place| place.commands().len() + 1).sum();
-            model.overlay = Some(Overlay::Help { from: from.min(rows) });
+            model.overlay = Some(Overlay::Help { from: from.min(view::help_last(model)) });
         }
         Some(Overlay::Palette { text, chosen }) => {
             let found = palette(model, text.value());
@@ -96,7 +120,7 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             return vec![Effect::SavePayee { account, name: Some(name.value().trim().to_owned()) }];
         }
         Some(Overlay::Receipt(id)) => return act_on_order(model, id, action),
-        Some(Overlay::Movement(place)) => return act_on_movement(model, place, action),
+        Some(Overlay::Movement(movement)) => return act_on_movement(model, &movement, action),
         Some(Overlay::Demo(at)) => return act_on_demo(model, at, action),
         _ => {}
     }
@@ -115,19 +139,26 @@ fn act_on_order(model: &mut Model, id: TransferId, action: Action) -> Vec<Effect
     open_order(model, next)
 }
 
-fn act_on_movement(model: &mut Model, at: usize, action: Action) -> Vec<Effect> {
+fn act_on_movement(model: &mut Model, movement: &Movement, action: Action) -> Vec<Effect> {
     match action {
-        Action::CopyId => return history::copy(model, at),
-        Action::Refund => return history::refund(model, at),
+        Action::CopyId => return history::copy(model, movement),
+        Action::Refund => return history::refund(model, movement),
         _ => {}
     }
-    match moved(at, model.history.shown().len(), action).filter(|place| *place != at) {
-        Some(place) => {
+    let Some(at) = model.history.place_of(movement) else { return Vec::new() };
+    let place = moved(at, model.history.count(), action).filter(|place| *place != at);
+    match place.and_then(|place| Some((place, model.history.at(place)?.clone()))) {
+        Some((place, next)) => {
             model.history.chosen = place;
-            open_movement(model, place)
+            open_movement(model, next)
         }
         None => Vec::new(),
     }
+}
+
+/// What is open may have more rows than fit.
+fn shows_details(model: &Model) -> bool {
+    matches!(model.overlay, Some(Overlay::Receipt(_) | Overlay::Movement(_) | Overlay::Notice(_)))
 }
 
 fn act_on_demo(model: &mut Model, at: usize, action: Action) -> Vec<Effect> {

@@ -39,9 +39,10 @@ fn choose(model: &mut Model, place: usize) -> Vec<Effect> {
             model.account = place;
             return history::reload(model);
         }
-        Place::History if place < model.history.shown().len() => {
+        Place::History => {
+            let Some(movement) = model.history.at(place).cloned() else { return Vec::new() };
             if model.history.chosen == place {
-                return overlay::open_movement(model, place);
+                return overlay::open_movement(model, movement);
             }
             model.history.chosen = place;
         }

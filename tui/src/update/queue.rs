@@ -1,10 +1,15 @@
 //! The queue's keys.
 
-use strife_client::view::NoticeKind;
+use strife_client::view::{CANCELLED, NoticeKind, OrderState};
 
 use super::{Effect, moved, overlay};
 use crate::commands::Action;
 use crate::model::{Focus, Model};
+
+/// It was taken back or cancelled: its content can be used again.
+fn never_posts(state: &OrderState) -> bool {
+    matches!(state, OrderState::Withdrawn | OrderState::Declined { code: CANCELLED, .. })
+}
 
 pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     if let Some(place) = moved(model.order, model.view.orders.len(), action) {
@@ -24,6 +29,10 @@ pub(super) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::ShowOrder => return overlay::open_order(model, id),
         Action::CopyId => return vec![Effect::Copy(order.id.to_string())],
         Action::CancelOrder if !ended => return vec![Effect::Cancel(id)],
+        Action::EditOrder if never_posts(&order.state) => {
+            let order = order.clone();
+            super::fill_in_again(model, &order);
+        }
         Action::EditOrder if !ended => {
             model.editing = Some(id);
             return vec![Effect::Cancel(id)];

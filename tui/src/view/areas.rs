@@ -8,8 +8,9 @@ use crate::commands::{Action, commands};
 use crate::model::{Model, Screen};
 
 /// Smallest terminal that everything fits into.
-pub(super) const WIDTH_MIN: u16 = 60;
-pub(super) const HEIGHT_MIN: u16 = 18;
+pub const WIDTH_MIN: u16 = 60;
+/// The same for its rows.
+pub const HEIGHT_MIN: u16 = 18;
 /// From this width on the queue stands beside the main area, below it under it.
 const WIDE: u16 = 118;
 /// Width of the queue beside the main area.
@@ -60,7 +61,16 @@ pub(super) fn foot_cells(model: &Model, width: u16) -> Vec<FootCell> {
         })
         .collect();
     let needed = |cell: &FootCell| {
-        matches!(cell.action, Action::Help | Action::Quit | Action::Back | Action::Close | Action::Palette)
+        matches!(
+            cell.action,
+            Action::Help
+                | Action::Quit
+                | Action::Back
+                | Action::Close
+                | Action::Palette
+                | Action::ToQueue
+                | Action::DemoMenu
+        )
     };
     let mut reserved: u16 = all.iter().filter(|cell| needed(cell)).map(|cell| cell.width).sum();
     let mut used = 1;

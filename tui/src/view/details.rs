@@ -1,23 +1,21 @@
 //! All about one order or one movement, with the life of its transfer as the bank tells it.
 
-use ratatui::Frame;
-use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use strife_client::view::OrderView;
-use strife_client::{Key, Life, TransferId};
+use strife_client::view::{Notice, OrderView};
+use strife_client::{Key, Life, Movement, TransferId};
 
-use super::overlays::{draw_box, or_dash, row, rows};
+use super::overlays::{or_dash, row, rows};
 use super::queue;
 use crate::format::{amount, full_moment, left, signed_amount};
 use crate::model::{Model, Told};
 
 /// Columns of the box.
-const WIDTH: u16 = 68;
+pub(super) const WIDTH: u16 = 68;
 
-pub(super) fn draw_order(model: &Model, id: TransferId, frame: &mut Frame<'_>, body: Rect) {
+/// All about one order.
+pub(super) fn order_lines<'a>(model: &Model, id: TransferId) -> Vec<Line<'a>> {
     let Some(order) = model.order_by_id(id) else {
-        draw_box(model, "Order", vec![Line::raw(" It is no longer in the queue.")], WIDTH, frame, body);
-        return;
+        return vec![Line::raw(" It is no longer in the queue.")];
     };
     let (sign, style) = queue::look(model, &order.state);
     let mut lines = vec![Line::from(vec![
@@ -42,7 +40,7 @@ pub(super) fn draw_order(model: &Model, id: TransferId, frame: &mut Frame<'_>, b
         let text = " It is safe to leave: the queue is on the disk.";
         lines.push(Line::from(Span::styled(text, model.theme.dim)));
     }
-    draw_box(model, "Order", lines, WIDTH, frame, body);
+    lines
 }
 
 fn times(order: &OrderView) -> String {
@@ -53,9 +51,15 @@ fn times(order: &OrderView) -> String {
     }
 }
 
-pub(super) fn draw_movement(model: &Model, place: usize, frame: &mut Frame<'_>, body: Rect) {
-    let rows_shown = model.history.shown();
-    let Some(movement) = rows_shown.get(place) else { return };
+/// The whole text of one item of the inbox.
+pub(super) fn notice_lines<'a>(model: &Model, notice: &Notice) -> Vec<Line<'a>> {
+    let mut lines = vec![row(model, "When", &full_moment(notice.at_ms, &model.zone))];
+    lines.extend(rows(model, "What", &notice.text));
+    lines
+}
+
+/// All about one movement.
+pub(super) fn movement_lines<'a>(model: &Model, movement: &Movement) -> Vec<Line<'a>> {
     let money = format!("{} {}", signed_amount(movement.minor_units, &movement.currency), movement.currency);
     let after = format!("{} {}", amount(movement.balance_after, &movement.currency), movement.currency);
     let mut lines = vec![
@@ -74,7 +78,7 @@ pub(super) fn draw_movement(model: &Model, place: usize, frame: &mut Frame<'_>, 
     if let Some(key) = &movement.key {
         lines.extend(life_lines(model, key));
     }
-    draw_box(model, "Movement", lines, WIDTH, frame, body);
+    lines
 }
 
 /// The transfer's life, if it is this one's that was asked for.

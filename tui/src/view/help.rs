@@ -11,9 +11,9 @@ use crate::format::left;
 use crate::model::Model;
 
 /// Narrowest column of the help.
-const COLUMN_WIDTH_MIN: usize = 36;
+const COLUMN_WIDTH_MIN: usize = 58;
 /// Columns of a key.
-const KEY_WIDTH: usize = 10;
+const KEY_WIDTH: usize = 18;
 
 enum Cell {
     Heading(&'static str),
@@ -34,18 +34,34 @@ fn cells(model: &Model) -> Vec<Cell> {
             cells.push(Cell::Blank);
         }
         cells.push(Cell::Heading(place.name()));
-        let key = |command: &crate::commands::Command| Cell::Key(model.keymap.shown(command), command.help);
+        let key = |command: &crate::commands::Command| {
+            let keys: Vec<String> = model.keymap.keys(command).iter().map(|key| key.shown()).collect();
+            Cell::Key(keys.join(", "), command.help)
+        };
         cells.extend(commands_of(model, place).iter().map(key));
     }
     cells
 }
 
+/// Columns, rows and the rows of a column in the help's box.
+fn grid(count: usize, area: Rect) -> (usize, usize) {
+    let height = usize::from(area.height.saturating_sub(2)).max(1);
+    let inner = usize::from(area.width.saturating_sub(6));
+    ((inner / COLUMN_WIDTH_MIN).clamp(1, count.div_ceil(height).max(1)), height)
+}
+
+/// The last row that the help can begin with.
+pub(super) fn last(model: &Model, body: Rect) -> usize {
+    let count = cells(model).len();
+    let (columns, height) = grid(count, body);
+    count.saturating_sub(columns * height)
+}
+
 pub(super) fn draw(model: &Model, from: usize, frame: &mut Frame<'_>, body: Rect) {
     let area = centred(frame, body, body.width.saturating_sub(4), body.height);
     let cells = cells(model);
-    let height = usize::from(area.height.saturating_sub(2)).max(1);
     let inner = usize::from(area.width.saturating_sub(2));
-    let columns = (inner / COLUMN_WIDTH_MIN).clamp(1, cells.len().div_ceil(height).max(1));
+    let (columns, height) = grid(cells.len(), body);
     let width = (inner / columns).max(1);
     // down to the last page
     let from = from.min(cells.len().saturating_sub(height * columns));

@@ -7,7 +7,7 @@ use ratatui::widgets::Paragraph;
 use strife_client::Movement;
 
 use super::overview::HIDDEN;
-use super::{first_shown, main_focused, panel, title};
+use super::{first_shown, main_focused, panel, title, typed};
 use crate::format::{amount, fit, left, moment, right, signed_amount};
 use crate::model::Model;
 
@@ -30,9 +30,10 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let mut block = panel(model, title(model, &name, focused), focused)
         .title(Line::from(Span::styled(count, model.theme.dim)).right_aligned());
     if history.filtering || !history.filter.value().is_empty() {
-        let cursor = if history.filtering { "▏" } else { "" };
-        let text = format!(" / {}{cursor} ", fit(history.filter.value(), 40));
-        block = block.title_bottom(Line::from(Span::styled(text, model.theme.accent)));
+        let mut spans = vec![Span::styled(" / ", model.theme.accent)];
+        spans.extend(typed(model, &history.filter, history.filtering, 40));
+        spans.push(Span::raw(" "));
+        block = block.title_bottom(Line::from(spans));
     }
     let inside = block.inner(area);
     frame.render_widget(block, area);

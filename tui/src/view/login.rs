@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, Wrap};
 
-use super::{centred, main_focused, panel, title};
+use super::{centred, main_focused, panel, title, typed, wrapped};
 use crate::commands::Action;
 use crate::format::fit;
 use crate::forms::LoginField;
@@ -40,11 +40,12 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         Line::raw(""),
         Line::from(banks),
         Line::raw(""),
-        Line::from(vec![
-            label(LoginField::Person, "Name"),
-            Span::raw(fit(form.person.value(), 38)),
-            Span::styled(cursor(LoginField::Person), theme.accent),
-        ]),
+        Line::from_iter(std::iter::once(label(LoginField::Person, "Name")).chain(typed(
+            model,
+            &form.person,
+            form.field == LoginField::Person && main_focused(model),
+            38,
+        ))),
         Line::raw(""),
         Line::from(vec![
             label(LoginField::Password, "Password"),
@@ -77,10 +78,15 @@ pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
         (None, false, None) => Line::raw(""),
     });
     lines.push(Line::raw(""));
-    lines.push(Line::from(Span::styled(format!("  Device key: {}", model.view.key_place), theme.dim)));
     if let Some(sentence) = &model.demo_sentence {
+        let rows = wrapped(sentence, usize::from(text.width));
+        lines.extend(rows.into_iter().map(|row| Line::from(Span::styled(row, theme.warn))));
         lines.push(Line::raw(""));
-        lines.push(Line::from(Span::styled(sentence.clone(), theme.warn)));
+    }
+    lines.push(Line::from(Span::styled(format!("  Device key: {}", model.view.key_place), theme.dim)));
+    // on a low terminal the blank lines go before a word does
+    if lines.len() > usize::from(text.height) {
+        lines.retain(|line| line.width() > 0);
     }
     frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), text);
 }

@@ -5,6 +5,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use strife_client::view::AccountView;
+use unicode_width::UnicodeWidthStr;
 
 use super::{chart, history, main_focused, panel, title};
 use crate::format::{amount, fit, left, moment, right, signed_amount};
@@ -14,11 +15,11 @@ use crate::model::Model;
 pub(super) const HIDDEN: &str = "••••••";
 /// Accounts that are shown at a time.
 const ACCOUNTS_MAX: u16 = 8;
-/// Columns of an account's name and the blank behind it, before an amount gives way.
-const NAME_WIDTH_MIN: usize = 10;
 /// From this height on there is room for the chart.
 const CHART_HEIGHT_MIN: u16 = 26;
 const CHART_HEIGHT: u16 = 10;
+/// Narrowest column of an account's name that another amount may leave.
+const NAME_WIDTH_MIN: usize = 14;
 
 fn accounts(model: &Model) -> &[AccountView] {
     model.view.profile.as_ref().map(|profile| profile.accounts.as_slice()).unwrap_or_default()
@@ -70,7 +71,7 @@ fn freshness(model: &Model) -> Span<'static> {
     }
 }
 
-/// Widths of the columns: name, number, each amount, and which amounts there are room for.
+/// Widths of the columns, and which amounts there is room for. An amount is never cut; the name takes what is left.
 struct Columns {
     name: usize,
     number: usize,
@@ -80,14 +81,24 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(width: usize) -> Self {
-        let (number, money) = (14, 15);
-        // a margin, and a currency at the end
-        let name = |amounts: usize| width.saturating_sub(2 + number + amounts * money + 4);
-        // what is posted gives way on a narrow terminal, then what is held; the name takes what is left
-        let (posted, held) = (name(4) >= NAME_WIDTH_MIN, name(3) >= NAME_WIDTH_MIN);
+    fn of(model: &Model, width: usize) -> Self {
+        let accounts = accounts(model);
+        let all = accounts.iter().flat_map(|account| {
+            [account.available, account.held, account.posted, account.incoming]
+                .map(|minor_units| amount(minor_units, &account.currency).width())
+        });
+        let (number, money) = (14, all.max().unwrap_or(0).clamp(11, 30) + 2);
+        let rest = width.saturating_sub(2 + number + 4);
+        let name_with = |amounts: usize| rest.saturating_sub(amounts * money);
+        // what is held is told where something is, what is posted where there is room
+        let is_held = accounts.iter().any(|account| account.held != 0);
+        let (held, posted) = match (name_with(4) >= NAME_WIDTH_MIN, name_with(3) >= NAME_WIDTH_MIN) {
+            (true, _) => (true, true),
+            (false, true) => (is_held, !is_held),
+            (false, false) => (false, false),
+        };
         let amounts = 2 + usize::from(posted) + usize::from(held);
-        Self { name: name(amounts), number, money, held, posted }
+        Self { name: name_with(amounts).max(8), number, money, held, posted }
     }
 
     fn row(&self, [account, number, available, held, posted, incoming]: [&str; 6]) -> String {
@@ -109,7 +120,7 @@ fn draw_accounts(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let width = inside.width as usize;
-    let columns = Columns::of(width);
+    let columns = Columns::of(model, width);
     let head = columns.row(["Account", "Number", "Available", "Held", "Posted", "Incoming"]);
     let mut lines = vec![Line::from(Span::styled(fit(&format!("  {head}"), width), theme.dim))];
     let rows = inside.height.saturating_sub(1);

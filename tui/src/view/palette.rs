@@ -6,8 +6,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 use tui_input::Input;
 
-use super::{centred, first_shown, panel, title};
-use crate::format::{fit, left, right};
+use super::{centred, first_shown, panel, title, typed};
+use crate::format::{left, right};
 use crate::model::Model;
 use crate::search;
 
@@ -22,11 +22,8 @@ pub(super) fn draw(model: &Model, text: &Input, chosen: usize, frame: &mut Frame
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let width = usize::from(inside.width);
-    let mut lines = vec![Line::from(vec![
-        Span::styled(" › ", theme.accent),
-        Span::styled(fit(text.value(), width.saturating_sub(5)), theme.text),
-        Span::styled("▏", theme.accent),
-    ])];
+    let prompt = std::iter::once(Span::styled(" › ", theme.accent));
+    let mut lines = vec![Line::from_iter(prompt.chain(typed(model, text, true, width.saturating_sub(4))))];
     let fitting = usize::from(inside.height.saturating_sub(1));
     let first = first_shown(chosen, fitting);
     for (place, command) in found.iter().enumerate().skip(first).take(fitting) {

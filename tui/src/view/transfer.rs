@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Paragraph};
 
-use super::{first_shown, main_focused, panel, title};
+use super::{first_shown, main_focused, panel, title, typed};
 use crate::commands::Action;
 use crate::format::{fit, left};
 use crate::forms::{Check, TransferField};
@@ -100,15 +100,18 @@ fn field_lines<'a>(model: &Model, field: TransferField, width: usize, focused: b
     if value.is_empty() && !here {
         first.push(Span::styled(fit(hint, room), theme.dim));
     } else {
-        // the end of what is typed stays in sight
-        let skipped = value.chars().count().saturating_sub(room.saturating_sub(1));
-        let tail: String = value.chars().skip(skipped).collect();
-        first.push(Span::styled(fit(&tail, room), theme.text));
-        if here && field != TransferField::From {
-            first.push(Span::styled("▏", theme.accent));
+        let input = match field {
+            TransferField::From => None,
+            TransferField::To => Some(&form.to),
+            TransferField::Amount => Some(&form.amount),
+            TransferField::Memo => Some(&form.memo),
+        };
+        match input {
+            Some(input) => first.extend(typed(model, input, here, room)),
+            None => first.push(Span::styled(fit(&value, room), theme.text)),
         }
     }
-    let (text, style) = match form.check(field, &model.view) {
+    let (text, style) = match form.check(field, &model.view, model.hides_balances()) {
         Check::Empty if form.tried && matches!(field, TransferField::To | TransferField::Amount) => {
             ("! This is needed.".to_owned(), theme.bad)
         }
