@@ -161,7 +161,7 @@ fn one_more_client_opens_beside_another_and_no_screen_is_opened_without_a_termin
     let network = TestNetwork::start(PROGRAM, 1);
     let dir = network.dir().display().to_string();
     let join = || {
-        let mut terminal = Terminal::open(
+        let terminal = Terminal::open(
             Path::new(PROGRAM),
             &["client", "--data-dir", &dir],
             &[("TERM", "xterm-256color"), ("LANG", "C.UTF-8")],

@@ -146,11 +146,12 @@ impl Actors {
         tokio::task::spawn_blocking(move || keeping.write(&file)).await.map_err(say)?
     }
 
-    /// Bank and log-in name of the person who works here; saved payees are theirs alone.
+    /// Bank and log-in name of the person who works here and has not signed out; saved payees are theirs alone.
     fn person(&self) -> Option<(String, String)> {
         let view = self.client.view();
         let view = view.borrow();
-        view.profile.as_ref().map(|profile| (profile.bank.clone(), profile.person.clone()))
+        let profile = view.profile.as_ref().filter(|profile| !profile.signed_out)?;
+        Some((profile.bank.clone(), profile.person.clone()))
     }
 
     async fn load_payees(&self) -> Option<Msg> {

@@ -105,9 +105,6 @@ async fn converse(
     model.size = (size.width, size.height);
     model.wall_ms = strife_client::now_ms();
     model.touched_ms = model.wall_ms;
-    if model.view.signed_in {
-        actors.carry_out(Effect::LoadPayees, model.epoch);
-    }
     let mut events = EventStream::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;

@@ -10,7 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 use strife_client::view::{Connection, Notice, NoticeKind};
 use strife_client::{Payment, ThemeName};
-use strife_tui::forms::TransferField;
+use strife_tui::forms::{Refund, TransferField};
 use strife_tui::model::{Focus, Model, Overlay, Screen, Told};
 use strife_tui::preferences::Preferences;
 
@@ -145,6 +145,12 @@ fn paying() {
             model
         });
     }
+    agree("refund", move |preferences| {
+        let mut model = filled(preferences);
+        model.transfer.refund = Some(Refund { of: key_of(9), at_most: Some(1_000) });
+        model.transfer.field = TransferField::Amount;
+        model
+    });
     agree("payee_name", move |preferences| {
         let mut model = filled(preferences);
         model.overlay = Some(Overlay::PayeeName { account: "user2@Bank2".into(), name: "Bo".into() });
@@ -186,6 +192,15 @@ fn inbox_and_settings() {
         model
     });
     agree("settings", screen(Screen::Settings));
+    agree("notice", |preferences| {
+        let mut model = model_with(Screen::Inbox, preferences);
+        let text =
+            "1 entry of the outbox cannot be read; a copy is /home/una/.local/share/strife/outbox.broken-1";
+        let notice = Notice { number: 1, at_ms: 1_700_000_000_000, kind: NoticeKind::Bad, text: text.into() };
+        model.inbox = vec![notice.clone()];
+        model.overlay = Some(Overlay::Notice(Box::new(notice)));
+        model
+    });
 }
 
 #[test]
@@ -209,6 +224,12 @@ fn every_state_of_the_queue() {
         let mut model = model_with(Screen::Overview, preferences);
         model.focus = Focus::Queue;
         model.order = 4;
+        model
+    });
+    agree("order_of_a_refund", |preferences| {
+        let mut model = model_with(Screen::Overview, preferences);
+        model.view.orders[2].refund_of = Some(key_of(9));
+        model.overlay = Some(Overlay::Receipt(model.view.orders[2].id));
         model
     });
     agree("order", |preferences| {

@@ -350,3 +350,25 @@ fn without_colours_nothing_is_coloured_and_the_chosen_button_is_still_marked() {
         }
     }
 }
+
+/// Each step as it first stands, at both sizes, in colour and without.
+#[test]
+fn every_step_looks_as_agreed() {
+    let steps =
+        [Step::Gateway, Step::Folder, Step::Authority, Step::Roster, Step::Certificate, Step::Summary];
+    for step in steps {
+        for (mode, theme) in [("colour", Theme::sixteen()), ("plain", Theme::plain())] {
+            let mut model = model();
+            (model.theme, model.step) = (theme, step);
+            model.fingerprint = Some(print());
+            model.network = Some(("example".into(), vec!["Bank1".into(), "Bank2".into()]));
+            for (width, height) in [(80, 24), (140, 45)] {
+                let buffer = drawn(&model, width, height);
+                let colours = buffer.content().iter().filter(|cell| cell.fg != Color::Reset).count();
+                assert_eq!(colours == 0, mode == "plain", "{step:?}");
+                let shown = format!("{}{colours} cells in colour\n", text(&buffer));
+                insta::assert_snapshot!(format!("{step:?}_{width}x{height}_{mode}").to_lowercase(), shown);
+            }
+        }
+    }
+}

@@ -187,9 +187,9 @@ pub(super) fn act_on_transfer(model: &mut Model, action: Action) -> Vec<Effect> 
         Action::NextField | Action::Down => form.field = form.field.step(true),
         Action::PreviousField | Action::Up => form.field = form.field.step(false),
         Action::Back => {
+            // what was filled in for a refund is not offered as an ordinary payment
             if form.refund.is_some() {
-                // what was filled in for it is no payment
-                *form = TransferForm::default();
+                *form = TransferForm { from: form.from, ..TransferForm::default() };
             }
             model.screen = home(model);
         }
