@@ -105,7 +105,7 @@ async fn converse(
     model.size = (size.width, size.height);
     model.wall_ms = strife_client::now_ms();
     model.touched_ms = model.wall_ms;
-    let mut events = EventStream::new();
+    let mut events = terminal_events();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
     let mut go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
@@ -120,10 +120,10 @@ async fn converse(
         }
         let changes_at = model.changes_at();
         let msg = tokio::select! {
-            event = events.next() => match event {
-                Some(Ok(event)) => message_of(event),
+            event = events.recv() => match event {
+                Some(event) => message_of(event),
                 // the terminal is gone
-                Some(Err(_)) | None => break,
+                None => break,
             },
             msg = received.recv() => msg,
             changed = view.changed() => {
@@ -143,17 +143,29 @@ async fn converse(
         take(model, msg, actors, &mut screen)?;
         // whatever has come meanwhile is taken up before anything is drawn
         for _ in 0..BACKLOG_MAX {
-            let msg = match events.next().now_or_never() {
-                Some(Some(Ok(event))) => message_of(event),
-                _ => match received.try_recv() {
-                    Ok(msg) => Some(msg),
-                    Err(_) => break,
-                },
+            let msg = match (events.try_recv(), received.is_empty()) {
+                (Ok(event), _) => message_of(event),
+                (Err(_), false) => received.try_recv().ok(),
+                (Err(_), true) => break,
             };
             take(model, msg, actors, &mut screen)?;
         }
     }
     Ok(())
+}
+
+/// What the terminal tells, until it is gone. Read by a task of its own: the stream can be asked by one alone.
+fn terminal_events() -> mpsc::Receiver<Event> {
+    let (sender, receiver) = mpsc::channel(BACKLOG_MAX);
+    tokio::spawn(async move {
+        let mut events = EventStream::new();
+        while let Some(Ok(event)) = events.next().await {
+            if sender.send(event).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 /// Takes one message up, and has done what it wants.

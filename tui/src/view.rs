@@ -227,7 +227,9 @@ fn centred(frame: &mut Frame<'_>, within: Rect, width: u16, height: u16) -> Rect
         width,
         height,
     };
-    frame.render_widget(Clear, area);
+    // a wide character that stands half under the box goes as a whole
+    let left = area.x.saturating_sub(1).max(within.x);
+    frame.render_widget(Clear, Rect { x: left, width: area.right() - left, ..area });
     area
 }
 

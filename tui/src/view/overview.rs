@@ -16,7 +16,7 @@ pub(super) const HIDDEN: &str = "••••••";
 /// Accounts that are shown at a time.
 const ACCOUNTS_MAX: u16 = 8;
 /// Columns of an account's name and the blank behind it, before an amount gives way.
-const NAME_WIDTH_MIN: usize = 10;
+const NAME_WIDTH_MIN: usize = 14;
 /// From this height on there is room for the chart.
 const CHART_HEIGHT_MIN: u16 = 26;
 const CHART_HEIGHT: u16 = 10;
