@@ -126,6 +126,10 @@ fn tour(album: &mut Album) -> anyhow::Result<()> {
     terminal.press_shown("inbox");
     terminal.wait_for("30.00 EUR");
     album.take(&customer, "inbox", "inbox", LONG_QUIET)?;
+    terminal.press_shown("details");
+    terminal.key_for("close");
+    album.take(&customer, "notice", "one item of the inbox", QUIET)?;
+    terminal.press_shown("close");
     terminal.press_shown("back");
     look_back(album, &customer)?;
     wait_offline(album, &customer)
