@@ -135,12 +135,9 @@ impl SecretStore for KeyFiles {
     }
 
     fn remove(&self, name: &str) -> Result<(), SecretError> {
-        match std::fs::remove_file(self.0.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(SecretError::File(format!("{}: {error}", self.0.join(name).display())))
-            }
-            _ => Ok(()),
-        }
+        let path = self.0.join(name);
+        let removed = strife_seams::files::remove("secret_removed", &path);
+        removed.map_err(|error| SecretError::File(format!("{}: {error}", path.display())))
     }
 
     fn place(&self) -> String {

@@ -4,7 +4,6 @@
 //! What must never: overwriting settings; taking a network's certificate for granted (a person compares its
 //! fingerprint, in the screens).
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use strife_certs::authority::read_trust;
@@ -217,7 +216,8 @@ pub fn install(plan: &Plan) -> Result<(), String> {
                 continue;
             }
             let aside = dir.join(format!("{name}.old-{}", now_ms()));
-            std::fs::rename(&target, &aside).map_err(|error| format!("{}: {error}", target.display()))?;
+            strife_seams::files::rename("setup_aside", &target, &aside)
+                .map_err(|error| format!("{}: {error}", target.display()))?;
         }
         let write = if private { pem::write_secret } else { pem::write_public };
         write(&target, &bytes).map_err(say)?;
@@ -234,9 +234,7 @@ pub fn install(plan: &Plan) -> Result<(), String> {
     if plan.config.exists() {
         return Err(format!("{} is there meanwhile; it is left as it is", plan.config.display()));
     }
-    pem::write_secret(&plan.config, text.as_bytes()).map_err(say)?;
-    // the renames themselves
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| format!("{}: {error}", dir.display()))
+    pem::write_secret(&plan.config, text.as_bytes()).map_err(say)
 }
 
 /// The settings file: what was answered, then every other key with its meaning, commented out at its default.
