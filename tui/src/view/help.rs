@@ -81,7 +81,7 @@ pub(super) fn draw(model: &Model, from: usize, frame: &mut Frame<'_>, body: Rect
                         let key_width = KEY_WIDTH.min(width);
                         let rest = width.saturating_sub(key_width + 1);
                         vec![
-                            Span::styled(left(key, key_width), model.theme.key),
+                            Span::styled(left(key, key_width.saturating_sub(1)) + " ", model.theme.key),
                             Span::styled(format!("{} ", left(help, rest)), model.theme.text),
                         ]
                     }
