@@ -17,6 +17,8 @@ use crate::world::{BANKS, World};
 
 /// Log-ins over one certificate: below what a gateway lets through in a minute.
 const PEOPLE_PER_CLIENT: usize = 100;
+/// People who join at a time: below what waits for a bank's password checks.
+const JOINING_MAX: usize = 32;
 /// What each person has, in cents.
 pub(crate) const MONEY: i64 = 1_000_000_000;
 
@@ -77,11 +79,14 @@ async fn sign_in_group(
     ));
     let channel = world.connect(&settings, false)?;
     let mut joining = JoinSet::new();
+    let mut people = Vec::new();
     for number in logins {
+        if joining.len() >= JOINING_MAX {
+            people.extend(joining.join_next().await.transpose()?.transpose()?);
+        }
         let (api, channel, admin) = (api.clone(), channel.clone(), world.admin(index)?);
         joining.spawn(async move { join(&api, channel, admin, index, number).await });
     }
-    let mut people = Vec::new();
     while let Some(person) = joining.join_next().await {
         people.push(person??);
     }

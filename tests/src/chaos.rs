@@ -123,7 +123,10 @@ pub async fn run(program: &str, seed: u64, faults: Duration) -> Verdicts {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     if !workload.done.load(Ordering::Relaxed) {
-        world.wrong.push(format!("I9: not every order has ended after {CALM_SECONDS_MAX} s of calm"));
+        let heard = recorder.last_heard();
+        world
+            .wrong
+            .push(format!("I9: not every order has ended after {CALM_SECONDS_MAX} s of calm: {heard:?}"));
     }
     living.abort();
     let counted = |is: fn(&Fault) -> bool| plan.iter().filter(|(_, fault)| is(fault)).count();

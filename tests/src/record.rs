@@ -1,11 +1,12 @@
 //! What happened, in order: for the auditor, and as the trace that must be the same for the same seed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strife_client::api::{ApiError, Known};
 use strife_client::outbox::Credit;
-use strife_proto::commit::BankName;
+use strife_proto::commit::{BankName, Key, OrderHash};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::signing::sha256;
 use strife_proto::v1;
@@ -21,6 +22,8 @@ struct Inside {
     lines: u64,
     /// The lines themselves, where somebody wants to read them.
     text: Option<String>,
+    /// What was heard last of each order that has not ended.
+    last: BTreeMap<(Key, OrderHash), String>,
 }
 
 /// Records everything. Clones record the same.
@@ -35,7 +38,7 @@ impl Recorder {
     /// Begins now, by a clock, with an auditor; `verbose` keeps the lines.
     pub fn new(auditor: Auditor, clock: Arc<dyn Clock>, verbose: bool) -> Self {
         let text = verbose.then(String::new);
-        let inside = Inside { auditor, digest: [0; 32], lines: 0, text };
+        let inside = Inside { auditor, digest: [0; 32], lines: 0, text, last: BTreeMap::new() };
         let begins_at_ms = clock.now_ms();
         Self { inside: Arc::new(Mutex::new(inside)), clock, begins_at_ms }
     }
@@ -97,6 +100,20 @@ impl Recorder {
             Err(error) => format!("{error:?}"),
         };
         self.note(&format!("hears {} {:?}: {told}", order.key(), order.hash()));
+        let id = (order.key().clone(), order.hash());
+        match reply {
+            Ok(Known::Ended { .. }) => self.lock().last.remove(&id),
+            _ => self.lock().last.insert(id, told),
+        };
+    }
+
+    /// What was heard last of the orders that have not ended, and of how many.
+    pub fn last_heard(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for told in self.lock().last.values() {
+            *counts.entry(told.clone()).or_default() += 1;
+        }
+        counts
     }
 
     /// As [`Auditor::asks_outcome`].

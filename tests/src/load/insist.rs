@@ -13,6 +13,10 @@ use crate::auditor::{Ended, REFUSED_FOR_GOOD};
 
 /// Orders that are insisted on at a time.
 const INSISTED_MAX: usize = 24;
+/// Pause after a round, and the longest one after rounds in which nothing ended. Whoever asks on and on without a
+/// pause keeps a busy machine from ever connecting again.
+const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What an order still wants: its end, or the payee's bank's word that the money is there.
 fn is_open(workload: &Workload, id: &(Key, OrderHash)) -> bool {
@@ -35,8 +39,10 @@ fn is_open(workload: &Workload, id: &(Key, OrderHash)) -> bool {
 /// In the calm phase, sends every open order again and again until all have ended.
 pub(super) async fn insist(workload: Arc<Workload>, apis: Vec<Api>) {
     let mut round = 0;
+    let mut pause = PAUSE;
+    let mut open_before = usize::MAX;
     loop {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(pause).await;
         if !workload.calm.load(Ordering::Relaxed) || workload.remaining() > 0 {
             continue;
         }
@@ -49,6 +55,8 @@ pub(super) async fn insist(workload: Arc<Workload>, apis: Vec<Api>) {
             workload.done.store(true, Ordering::Relaxed);
             continue;
         }
+        pause = if open.len() < open_before { PAUSE } else { (pause * 2).min(PAUSE_MAX) };
+        open_before = open.len();
         for some in open.chunks(INSISTED_MAX) {
             join_all(some.iter().enumerate().map(|(at, signed)| {
                 let (api, workload) = (&apis[(at + round) % apis.len()], &workload);
