@@ -7,7 +7,7 @@ use std::time::Duration;
 use strife_certs::keys::BankKeys;
 use strife_config::BankLimits;
 use strife_daemon::throttle::Throttle;
-use strife_daemon::token::{self, Claims};
+use strife_daemon::token::{Claims, Tokens};
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
 use strife_proto::domain::AccountNumber;
@@ -20,7 +20,7 @@ use crate::journal::OpenStore;
 use crate::ledger::state::{AccountState, BankName, Own, PersonId, SessionId, State};
 use crate::login::Nonces;
 use crate::passwords::Passwords;
-use crate::projection::{LookupError, ProjectionReader};
+use crate::projection::{Demand, LookupError, ProjectionReader};
 use crate::writer::{Queued, Shared};
 
 /// A session that was checked against the bank's own record.
@@ -31,7 +31,7 @@ pub struct SignedIn {
     /// The session.
     pub session: SessionId,
     /// What the token says.
-    pub claims: Claims,
+    pub claims: Arc<Claims>,
 }
 
 /// One bank, as its doors see it.
@@ -49,6 +49,8 @@ pub struct Bank {
     pub queue: mpsc::Sender<Queued>,
     /// How far the projections are.
     pub projected: watch::Receiver<u64>,
+    /// Where those say so who wait for them.
+    pub demand: Arc<Demand>,
     /// Where journal and projections are.
     pub data_dir: PathBuf,
     /// Opens the journal there.
@@ -61,6 +63,8 @@ pub struct Bank {
     pub logins: Throttle,
     /// Log-ins that were used.
     pub nonces: Nonces,
+    /// Sessions that have called.
+    pub tokens: Tokens,
     /// Limits.
     pub limits: BankLimits,
     /// How long a session lasts, in milliseconds.
@@ -103,7 +107,8 @@ impl Bank {
             return Err(Refusal::SessionMissing);
         }
         let now_ms = self.seams.now_ms();
-        let claims = token::verify(token, &self.own.bank, self.keys.token.public(), now_ms)?;
+        let key_of = |bank: &BankName| (*bank == self.own.bank).then_some(*self.keys.token.public());
+        let (_, claims) = self.tokens.verify(token, key_of, now_ms)?;
         let session = session_id(&claims.sid).ok_or(Refusal::SessionInvalid)?;
         let state = self.shared.read();
         let row = state.sessions.get(&session).ok_or(Refusal::SessionExpired)?;
@@ -137,6 +142,7 @@ impl Bank {
     /// # Errors
     /// [`Refusal::Busy`] if they have not within the limit.
     pub async fn wait_projected(&self, position: u64) -> Result<(), Refusal> {
+        self.demand.wants(position);
         let mut projected = self.projected.clone();
         let wait = projected.wait_for(|reached| *reached >= position);
         match tokio::time::timeout(Duration::from_millis(self.limits.history_wait_ms), wait).await {

@@ -2,14 +2,17 @@
 //! outcomes by key. Written behind, in large batches, each with its journal position in the same transaction;
 //! deleted and rebuilt whenever it is missing, old or wrong.
 
+mod demand;
 mod life;
 mod read;
 mod segments;
 mod write;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use demand::Demand;
 pub use life::Recorded;
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -30,6 +33,12 @@ const SCHEMA_VERSION: i64 = 3;
 
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;
+
+/// Bytes of journal batches after which the journal's write-ahead log is tidied.
+const TIDY_BYTES: usize = 4 << 20;
+
+/// Pages of the projections' own write-ahead log, 4 KiB each, after which SQLite moves them into the file.
+const AUTOCHECKPOINT_PAGES: i64 = 4_096;
 
 /// How long a full disk is left alone before it is tried again.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);
@@ -101,6 +110,9 @@ pub struct Projector {
     /// The journal's chain as far as it is projected: each batch was found to continue it.
     chain: Chain,
     progress: watch::Sender<u64>,
+    demand: Arc<Demand>,
+    /// Bytes of the batches that were projected since the journal was tidied.
+    untidied: usize,
 }
 
 impl Projector {
@@ -134,7 +146,14 @@ impl Projector {
             network: network.to_owned(),
             progress: watch::Sender::new(chain.next_position - 1),
             chain,
+            demand: Arc::default(),
+            untidied: 0,
         })
+    }
+
+    /// Where those say so who wait for the projections.
+    pub fn demand(&self) -> Arc<Demand> {
+        self.demand.clone()
     }
 
     /// Tells the journal position that the projections have reached.
@@ -160,17 +179,25 @@ impl Projector {
         kill::passes(When::Before, "write/projections");
         write::project(&mut self.connection, &self.network, &mut self.chain, &batches)?;
         kill::passes(When::After, "write/projections");
+        self.untidied += batches.iter().map(|batch| batch.body.len()).sum::<usize>();
         self.progress.send_replace(self.chain.next_position - 1);
         Ok(true)
     }
 
-    /// Catches up whenever woken, until the other end is dropped; then once more.
+    /// Catches up soon after it is woken with the journal's newest position, at once if somebody waits for it, until the
+    /// other end is dropped; then once more.
     ///
     /// # Errors
     /// [`ProjectionError`].
-    pub async fn run(mut self, mut wake: watch::Receiver<()>) -> Result<(), ProjectionError> {
+    pub async fn run(mut self, mut wake: watch::Receiver<u64>) -> Result<(), ProjectionError> {
         loop {
-            let stop = wake.changed().await.is_err();
+            let stop = match wake.changed().await {
+                Ok(()) => {
+                    let (projected, demand) = (*self.progress.borrow(), self.demand.clone());
+                    demand.is_left_alone(projected, &mut wake).await
+                }
+                Err(_) => true,
+            };
             loop {
                 // tidied after each step: under load there is always a next one
                 match self.step().and_then(|more| self.tidy().map(|()| more).map_err(ProjectionError::from)) {
@@ -189,7 +216,12 @@ impl Projector {
         }
     }
 
-    fn tidy(&self) -> rusqlite::Result<()> {
+    /// Keeps the journal's write-ahead log short.
+    fn tidy(&mut self) -> rusqlite::Result<()> {
+        if self.untidied < TIDY_BYTES {
+            return Ok(());
+        }
+        self.untidied = 0;
         self.checkpointer.as_ref().map_or(Ok(()), Checkpointer::run)
     }
 }
@@ -233,9 +265,15 @@ impl Scratch {
     }
 }
 
+/// They can be made anew: nothing of theirs is synced for its own sake.
+fn configure_own(connection: &Connection) -> rusqlite::Result<()> {
+    configure(connection, "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", AUTOCHECKPOINT_PAGES)
+}
+
 fn create(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
-    configure(&connection, "NORMAL")?;
+    configure_own(&connection)?;
     connection.execute_batch(SCHEMA)?;
     connection.execute("INSERT INTO progress VALUES (1, 0, 0, ?1)", [[0u8; 32]])?;
     connection.pragma_update(None, "user_version", SCHEMA_VERSION)?;
@@ -263,7 +301,7 @@ fn open_file(path: &Path, journal: &dyn JournalRead) -> rusqlite::Result<Option<
         return Ok(None);
     }
     let connection = Connection::open(path)?;
-    configure(&connection, "NORMAL")?;
+    configure_own(&connection)?;
     let schema: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if schema != SCHEMA_VERSION {
         return Ok(None);

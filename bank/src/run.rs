@@ -11,6 +11,7 @@ use strife_daemon::accept::accept;
 use strife_daemon::interceptor::Interceptor;
 use strife_daemon::lifecycle::{Stop, drain};
 use strife_daemon::throttle::Throttle;
+use strife_daemon::token::Tokens;
 use strife_daemon::trust::Trust;
 use strife_faults::kill;
 use strife_proto::Refusal;
@@ -141,7 +142,8 @@ pub async fn run(
 
     let shared = Arc::new(Shared::new(state));
     let projected = projector.progress();
-    let (wake, woken) = watch::channel(());
+    let demand = projector.demand();
+    let (wake, woken) = watch::channel(0);
     let (queue, commands) = mpsc::channel(settings.limits.queue_commands_max);
     let writer = Writer {
         store,
@@ -173,6 +175,7 @@ pub async fn run(
         shared,
         queue,
         projected,
+        demand,
         data_dir: settings.data_dir.clone(),
         stores,
         passwords: Passwords::new(settings.limits.password_checks_max, seams.work, password_cost)
@@ -180,6 +183,7 @@ pub async fn run(
         seams,
         logins: Throttle::new(settings.limits.login_failures_per_minute_max),
         nonces: Nonces::default(),
+        tokens: Tokens::default(),
         session_ms: settings.session_ms,
         order_life_ms_max: settings.order_life_ms_max,
         readers: std::sync::Mutex::default(),

@@ -4,6 +4,7 @@
 
 mod decide;
 mod evict;
+mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -85,8 +86,8 @@ pub struct Writer {
     pub batch_commands_max: usize,
     /// Promises for one payer account that are not decided yet.
     pub promises_per_payer_max: usize,
-    /// Wakes the projections.
-    pub wake: watch::Sender<()>,
+    /// Wakes the projections, with the journal's newest position.
+    pub wake: watch::Sender<u64>,
 }
 
 /// Why the writer ended.
@@ -107,6 +108,8 @@ pub(crate) struct Batch<'a> {
     pub rows: Vec<Row>,
     pub now_ms: i64,
     pub news: News,
+    /// Bodies of the bank's statements, to be signed.
+    pub said: Vec<Bytes>,
 }
 
 impl Batch<'_> {
@@ -202,6 +205,7 @@ impl Writer {
             rows: Vec::new(),
             now_ms: self.clock.now_ms(),
             news: News::default(),
+            said: Vec::new(),
         };
         let early = planted(Bug::OutcomeEvictedEarly);
         let projected = if early { u64::MAX } else { *self.projected.borrow() };
@@ -219,9 +223,11 @@ impl Writer {
             }
         }
         loaded.forget_unchanged(&mut batch.overlay);
-        let Batch { overlay, entries, rows, mut news, .. } = batch;
+        let Batch { overlay, mut entries, rows, mut news, said, .. } = batch;
         news.position = overlay.next_position - 1;
-        Ok(Some(Decided { entries, rows, answers, changes: overlay.into_changes(), news, evicted }))
+        let mut changes = overlay.into_changes();
+        seal::seal(&self.key, said, &mut entries, &mut answers, &mut changes);
+        Ok(Some(Decided { entries, rows, answers, changes, news, evicted }))
     }
 
     /// Makes a batch durable, then the state, then answers.
@@ -260,7 +266,7 @@ impl Writer {
                 news.position + 1 - entries.len() as u64,
                 &self.shared.read().own.network,
             );
-            self.wake.send_replace(());
+            self.wake.send_replace(news.position);
             // nobody watching is fine
             let _ = self.shared.news.send(Arc::new(news));
         }

@@ -209,7 +209,7 @@ async fn verify(
     for (signed, receiver) in orders.iter().zip(receivers) {
         let Ok(reply) = receiver.await else { continue };
         let Some(State::Ended(statement)) = reply.state else { bail!("an order was not decided in time") };
-        let statement = Statement::verify(&statement, "bench", |bank| roster.signing_key(bank))?;
+        let statement = Statement::verify(&statement, "bench", |bank| roster.signing_key(bank), None)?;
         let posted = statement.word == Word::Outcome(Verdict::Posted);
         if !posted || statement.key != *signed.order.key() || statement.hash != signed.order.hash() {
             bail!("an answer is not about its order, or does not post it: {statement:?}");

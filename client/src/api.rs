@@ -387,6 +387,6 @@ impl Api {
     }
 
     fn verify(&self, wire: &v1::Statement) -> Result<Statement, Refusal> {
-        Statement::verify(wire, self.network(), |bank| self.trust.roster.signing_key(bank))
+        Statement::verify(wire, self.network(), |bank| self.trust.roster.signing_key(bank), None)
     }
 }

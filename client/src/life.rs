@@ -116,7 +116,7 @@ mod tests {
     }
 
     fn verify(wire: &v1::Statement) -> Result<Statement, Refusal> {
-        Statement::verify(wire, "demo", |bank| Some(*key_of(bank).public()))
+        Statement::verify(wire, "demo", |bank| Some(*key_of(bank).public()), None)
     }
 
     fn reply() -> v1::LifeReply {

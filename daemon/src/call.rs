@@ -1,6 +1,7 @@
 //! What a handler knows about a call that its log line should say, and the call's request id.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use tonic::Request;
 
@@ -58,5 +59,12 @@ pub fn request_id(given: Option<&str>) -> String {
     let printable = |text: &&str| {
         !text.is_empty() && text.len() <= REQUEST_ID_BYTES_MAX && text.bytes().all(|b| b.is_ascii_graphic())
     };
-    given.filter(printable).map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned)
+    given.filter(printable).map_or_else(new_id, str::to_owned)
+}
+
+/// An id that no other call of this process has, nor one of another process but by an unlikely chance. It decides nothing.
+fn new_id() -> String {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| uuid::Uuid::now_v7().as_u64_pair().1);
+    static CALLS: AtomicU64 = AtomicU64::new(1);
+    format!("{:016x}-{}", *PROCESS, CALLS.fetch_add(1, Ordering::Relaxed))
 }

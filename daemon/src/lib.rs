@@ -11,3 +11,7 @@ pub mod ready;
 pub mod throttle;
 pub mod token;
 pub mod trust;
+
+/// Of every program that serves: a call allocates hundreds of small pieces and frees them on other threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -5,13 +5,15 @@
 //! A folder that cannot be written ends the start. If it fails later, the daemon goes on without those lines, and
 //! says in the file how many are missing once it can be written again.
 
+mod queue;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use queue::Queue;
 use strife_config::{LogFormat, LogSettings};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
 use tracing_appender::rolling::{InitError, RollingFileAppender, Rotation};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -20,10 +22,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
-
-/// Lines that wait for the disk; beyond that they are dropped and counted, so that a slow disk never stops
-/// payments.
-const LINES_WAITING_MAX: usize = 65_536;
 
 /// The target of RPC lines.
 pub const RPC: &str = "strife::rpc";
@@ -58,15 +56,14 @@ pub enum LogError {
 /// Keeps the writers; drop it after the drain, so that the last lines reach the disk.
 #[derive(Debug)]
 pub struct LogGuard {
-    _guards: Vec<WorkerGuard>,
-    counters: Vec<ErrorCounter>,
+    queues: Vec<queue::Guard>,
     unwritten: Arc<AtomicUsize>,
 }
 
 impl LogGuard {
     /// Lines lost so far because the disk was too slow or could not be written.
     pub fn dropped_lines(&self) -> usize {
-        let slow: usize = self.counters.iter().map(ErrorCounter::dropped_lines).sum();
+        let slow: usize = self.queues.iter().map(queue::Guard::dropped_lines).sum();
         slow + self.unwritten.load(Ordering::Relaxed)
     }
 }
@@ -79,21 +76,20 @@ pub fn begin(settings: &LogSettings) -> Result<LogGuard, LogError> {
     let unwritten = Arc::new(AtomicUsize::new(0));
     let (rpc, rpc_guard) = stream(settings, "rpc", unwritten.clone())?;
     let (daemon, daemon_guard) = stream(settings, "daemon", unwritten.clone())?;
-    let counters = vec![rpc.error_counter(), daemon.error_counter()];
     let rpc_only = Targets::new().with_target(RPC, LevelFilter::INFO);
     let others = Targets::new().with_default(LevelFilter::INFO).with_target(RPC, LevelFilter::OFF);
     tracing_subscriber::registry()
         .with(lines(rpc, settings.format).with_filter(rpc_only))
         .with(lines(daemon, settings.format).with_filter(others))
         .try_init()?;
-    Ok(LogGuard { _guards: vec![rpc_guard, daemon_guard], counters, unwritten })
+    Ok(LogGuard { queues: vec![rpc_guard, daemon_guard], unwritten })
 }
 
 fn stream(
     settings: &LogSettings,
     name: &str,
     unwritten: Arc<AtomicUsize>,
-) -> Result<(NonBlocking, WorkerGuard), LogError> {
+) -> Result<(Queue, queue::Guard), LogError> {
     let folder = settings.dir.join(name);
     let at = |source| LogError::Folder { path: folder.clone(), source };
     std::fs::create_dir_all(&folder).and_then(|()| probe(&folder)).map_err(at)?;
@@ -105,9 +101,8 @@ fn stream(
         .latest_symlink("latest")
         .build(&folder)
         .map_err(|source| LogError::File { path: folder.clone(), source })?;
-    let builder = tracing_appender::non_blocking::NonBlockingBuilder::default();
     let lines = Lines { file, format: settings.format, missing: 0, is_torn: false, unwritten };
-    Ok(builder.buffered_lines_limit(LINES_WAITING_MAX).lossy(true).finish(lines))
+    queue::begin(name, lines).map_err(|source| LogError::Folder { path: folder, source })
 }
 
 /// Writes a little and takes it away again: a full disk still lets an empty file be made.
@@ -119,8 +114,8 @@ fn probe(folder: &Path) -> std::io::Result<()> {
     written.and(removed)
 }
 
-/// Writes lines, each whole or not at all as far as the disk lets it. Whoever calls does not look at errors: a
-/// line that cannot be written is counted here, and the count is told in its place.
+/// Writes lines, each whole or not at all as far as the disk lets it. A line that cannot be written is counted, and
+/// the count is told in its place.
 struct Lines<W> {
     file: W,
     format: LogFormat,
@@ -133,28 +128,30 @@ struct Lines<W> {
 }
 
 impl<W: Write> Lines<W> {
-    fn put(&mut self, line: &[u8]) -> std::io::Result<()> {
-        let mut rest = line;
+    /// Writes as much as it can; what is left is not written.
+    fn put<'a>(&mut self, lines: &'a [u8]) -> &'a [u8] {
+        let mut rest = lines;
         while !rest.is_empty() {
             match self.file.write(rest) {
-                Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Ok(0) => return rest,
                 Ok(count) => {
+                    self.is_torn = rest[count - 1] != b'\n';
                     rest = &rest[count..];
-                    self.is_torn = !rest.is_empty();
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(_) => return rest,
             }
         }
-        Ok(())
+        rest
     }
 
-    fn tell_what_is_missing(&mut self) -> std::io::Result<()> {
-        if self.is_torn {
-            self.put(b"\n")?;
+    /// Tells whether nothing of it is left to tell.
+    fn tell_what_is_missing(&mut self) -> bool {
+        if self.is_torn && !self.put(b"\n").is_empty() {
+            return false;
         }
         if self.missing == 0 {
-            return Ok(());
+            return true;
         }
         let mut time = String::new();
         // a String takes everything
@@ -169,27 +166,28 @@ impl<W: Write> Lines<W> {
                 )
             }
         };
-        self.put(line.as_bytes())?;
-        self.missing = 0;
-        Ok(())
-    }
-}
-
-impl<W: Write> Write for Lines<W> {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        if self.tell_what_is_missing().and_then(|()| self.put(line)).is_err() {
-            self.missing += 1;
-            self.unwritten.fetch_add(1, Ordering::Relaxed);
+        let told = self.put(line.as_bytes()).is_empty();
+        if told {
+            self.missing = 0;
         }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.file.flush()
+        told
     }
 }
 
-fn lines<S>(writer: NonBlocking, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+impl<W: Write + Send + 'static> queue::Lines for Lines<W> {
+    fn write_lines(&mut self, lines: &[u8], dropped: usize) {
+        self.missing += dropped;
+        let unwritten = if self.tell_what_is_missing() { self.put(lines) } else { lines };
+        // one that was begun is missing too
+        let count = unwritten.iter().filter(|byte| **byte == b'\n').count();
+        self.missing += count;
+        self.unwritten.fetch_add(count, Ordering::Relaxed);
+        // a file that cannot be flushed cannot be written either, which the next lines find
+        let _ = self.file.flush();
+    }
+}
+
+fn lines<S>(writer: Queue, format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: tracing::Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -202,6 +200,7 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::queue::Lines as _;
     use super::*;
 
     /// A file with so much room.
@@ -233,13 +232,11 @@ mod tests {
             let unwritten = Arc::new(AtomicUsize::new(0));
             let file = Small { room: 9, ..Small::default() };
             let mut lines = Lines { file, format, missing: 0, is_torn: false, unwritten: unwritten.clone() };
-            for line in ["first\n", "second\n", "third\n"] {
-                assert_eq!(lines.write(line.as_bytes()).unwrap(), line.len());
-            }
+            lines.write_lines(b"first\nsecond\n", 0);
+            lines.write_lines(b"third\n", 0);
             assert_eq!(unwritten.load(Ordering::Relaxed), 2);
             lines.file.room = 1_000;
-            lines.write_all(b"fourth\n").unwrap();
-            lines.write_all(b"fifth\n").unwrap();
+            lines.write_lines(b"fourth\nfifth\n", 3);
             let text = String::from_utf8(lines.file.text).unwrap();
             let shown: Vec<&str> = text.lines().collect();
             assert_eq!(
@@ -247,10 +244,10 @@ mod tests {
                 ("first", "sec", "fourth", "fifth"),
                 "{text}"
             );
-            assert!(shown[2].contains("2 lines are missing here") && shown.len() == 5, "{text}");
+            assert!(shown[2].contains("5 lines are missing here") && shown.len() == 5, "{text}");
             if format == LogFormat::Json {
                 let told: serde_json::Value = serde_json::from_str(shown[2]).unwrap();
-                assert_eq!(told["missing"], 2);
+                assert_eq!(told["missing"], 5);
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Session tokens: JWTs (RFC 7519) with EdDSA alone, issued by the person's bank for itself, bound to the
 //! client certificate's public key (`cnf`, RFC 7800).
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use strife_proto::Refusal;
@@ -10,6 +13,9 @@ use tonic::metadata::MetadataMap;
 
 /// Longest token, in bytes.
 const TOKEN_BYTES_MAX: usize = 2048;
+
+/// Verified tokens that are remembered, some 1 KiB each; beyond that all are forgotten and verified again.
+const TOKENS_MAX: usize = 16_384;
 
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +58,7 @@ pub fn issue(claims: &Claims, key_pkcs8: &[u8]) -> Result<String, Refusal> {
 }
 
 /// The bank that a token says it is of, **unverified**: whose key to verify it with.
-pub fn issuer(token: &str) -> Option<BankName> {
+fn issuer(token: &str) -> Option<BankName> {
     #[derive(Deserialize)]
     struct Issuer {
         iss: String,
@@ -68,7 +74,7 @@ pub fn issuer(token: &str) -> Option<BankName> {
 ///
 /// # Errors
 /// [`Refusal::SessionInvalid`]; [`Refusal::SessionExpired`].
-pub fn verify(token: &str, bank: &BankName, key: &PublicKey, now_ms: i64) -> Result<Claims, Refusal> {
+fn verify(token: &str, bank: &BankName, key: &PublicKey, now_ms: i64) -> Result<Claims, Refusal> {
     if token.len() > TOKEN_BYTES_MAX {
         return Err(Refusal::SessionInvalid);
     }
@@ -81,10 +87,55 @@ pub fn verify(token: &str, bank: &BankName, key: &PublicKey, now_ms: i64) -> Res
     let claims = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_ed_der(&key.0), &validation)
         .map_err(|_| Refusal::SessionInvalid)?
         .claims;
-    if now_ms >= claims.exp.saturating_mul(1000) {
-        return Err(Refusal::SessionExpired);
-    }
+    is_not_over(&claims, now_ms)?;
     Ok(claims)
+}
+
+fn is_not_over(claims: &Claims, now_ms: i64) -> Result<(), Refusal> {
+    if now_ms >= claims.exp.saturating_mul(1000) { Err(Refusal::SessionExpired) } else { Ok(()) }
+}
+
+/// A token that was verified.
+#[derive(Debug)]
+struct Known {
+    bank: BankName,
+    key: PublicKey,
+    claims: Arc<Claims>,
+}
+
+/// Tokens whose signature was verified, so that a session pays for it once and not with every call. A token is known by
+/// all of its text; its end, and what it is bound to, are judged each time.
+#[derive(Debug, Default)]
+pub struct Tokens(Mutex<HashMap<Box<str>, Known>>);
+
+impl Tokens {
+    /// As [`verify`], for the bank that the token itself names; `key_of` tells a bank's key, now.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionInvalid`]; [`Refusal::SessionExpired`].
+    pub fn verify(
+        &self,
+        token: &str,
+        key_of: impl Fn(&BankName) -> Option<PublicKey>,
+        now_ms: i64,
+    ) -> Result<(BankName, Arc<Claims>), Refusal> {
+        let known = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(token)
+            && key_of(&known.bank) == Some(known.key)
+        {
+            is_not_over(&known.claims, now_ms)?;
+            return Ok((known.bank.clone(), known.claims.clone()));
+        }
+        let bank = issuer(token).ok_or(Refusal::SessionInvalid)?;
+        let key = key_of(&bank).ok_or(Refusal::SessionInvalid)?;
+        let claims = Arc::new(verify(token, &bank, &key, now_ms)?);
+        let mut known = known();
+        if known.len() >= TOKENS_MAX {
+            known.clear();
+        }
+        known.insert(token.into(), Known { bank: bank.clone(), key, claims: claims.clone() });
+        Ok((bank, claims))
+    }
 }
 
 /// Takes the token out of a call's metadata, `authorization: Bearer <token>`.
@@ -136,6 +187,24 @@ mod tests {
         assert_eq!(verify(&foreign, &one, &key, 0), Err(Refusal::SessionInvalid));
         for bad in ["", "a.b.c", &"x".repeat(4000), &token[..token.len() - 2]] {
             assert_eq!(verify(bad, &one, &key, 0), Err(Refusal::SessionInvalid));
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_known_is_still_judged_by_its_end_its_text_and_the_banks_key_of_now() {
+        let one = BankName::new("Bank1").unwrap();
+        let key = *SigningKey::from_seed(&[5; 32]).unwrap().public();
+        let other = *SigningKey::from_seed(&[6; 32]).unwrap().public();
+        let token = issue(&claims(), &pkcs8([5; 32])).unwrap();
+        let tokens = Tokens::default();
+        let good = Ok((one, Arc::new(claims())));
+        for _ in 0..2 {
+            assert_eq!(tokens.verify(&token, |_| Some(key), 1_999_999), good);
+            assert_eq!(tokens.verify(&token, |_| Some(key), 2_000_000), Err(Refusal::SessionExpired));
+            assert_eq!(tokens.verify(&token, |_| Some(other), 0), Err(Refusal::SessionInvalid));
+            assert_eq!(tokens.verify(&token, |_| None, 0), Err(Refusal::SessionInvalid));
+            let shorter = &token[..token.len() - 2];
+            assert_eq!(tokens.verify(shorter, |_| Some(key), 0), Err(Refusal::SessionInvalid));
         }
     }
 

@@ -8,6 +8,7 @@ use strife_certs::identity::Peer;
 use strife_certs::roster::Roster;
 use strife_certs::tls::Material;
 use strife_config::{TlsFiles, TrustFiles};
+use strife_proto::batch::Roots;
 use strife_proto::commit::BankName;
 use strife_proto::signing::PublicKey;
 use strife_proto::statement::Statement;
@@ -25,6 +26,8 @@ pub struct Trust {
     pub server: Arc<ServerConfig>,
     /// For those it connects to.
     pub client: Arc<ClientConfig>,
+    /// Roots of other banks' batches that were verified.
+    roots: Arc<Roots>,
 }
 
 impl Trust {
@@ -44,7 +47,13 @@ impl Trust {
         if own.network != network {
             return Err(CertsError::Roster("of another network than the certificate"));
         }
-        Ok(Self { roster: Arc::new(roster), own, server: material.server()?, client: material.client()? })
+        Ok(Self {
+            roster: Arc::new(roster),
+            own,
+            server: material.server()?,
+            client: material.client()?,
+            roots: Arc::default(),
+        })
     }
 
     /// The network's name.
@@ -62,6 +71,6 @@ impl Trust {
     /// # Errors
     /// As [`Statement::verify`].
     pub fn verify(&self, wire: &v1::Statement) -> Result<Statement, Refusal> {
-        Statement::verify(wire, self.network(), |bank| self.roster.signing_key(bank))
+        Statement::verify(wire, self.network(), |bank| self.roster.signing_key(bank), Some(&self.roots))
     }
 }

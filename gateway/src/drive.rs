@@ -34,7 +34,7 @@ pub struct Links {
 #[derive(Clone, Debug)]
 pub enum Told {
     /// The payer's bank's word, and the payee's bank's acknowledgement if it is known.
-    Ended(v1::Statement, Option<v1::Statement>),
+    Ended(Box<(v1::Statement, Option<v1::Statement>)>),
     /// Nothing final is known.
     Pending,
     /// A door refused; nothing changed.
@@ -98,7 +98,9 @@ impl Driver {
 
     fn told(&self, reply: ToClient<v1::Statement>) -> Told {
         match (reply, self.refusal) {
-            (ToClient::Ended(_, statement), _) => Told::Ended(statement, self.acknowledgement.clone()),
+            (ToClient::Ended(_, statement), _) => {
+                Told::Ended(Box::new((statement, self.acknowledgement.clone())))
+            }
             (ToClient::Pending, None) => Told::Pending,
             (ToClient::Pending | ToClient::Refused(_), Some(refusal)) => Told::Refused(refusal),
             (ToClient::Refused(Refused::NotAuthorised), None) => Told::Refused(Refusal::NotAllowed),

@@ -90,6 +90,7 @@ pub async fn run(
         watches: Arc::new(Semaphore::new(settings.limits.watches_max)),
         drives: Arc::new(Semaphore::new(settings.limits.calls_max)),
         logins: Arc::new(Throttle::new(settings.limits.logins_per_minute_max)),
+        tokens: Arc::default(),
         stop: stop.clone(),
     };
     let asked = stop.clone();

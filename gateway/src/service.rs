@@ -9,7 +9,7 @@ use strife_certs::identity::Peer;
 use strife_daemon::call::{Call, REQUEST_ID_KEY};
 use strife_daemon::lifecycle::Stop;
 use strife_daemon::throttle::Throttle;
-use strife_daemon::token::{self, hex};
+use strife_daemon::token::{self, Tokens, hex};
 use strife_daemon::trust::Trust;
 use strife_proto::Refusal;
 use strife_proto::commit::coordinator::Start;
@@ -51,6 +51,8 @@ pub struct Clients {
     pub drives: Arc<Semaphore>,
     /// Log-ins by client certificate.
     pub logins: Arc<Throttle>,
+    /// Sessions that have called.
+    pub tokens: Arc<Tokens>,
     /// Ends the streams.
     pub stop: Stop,
 }
@@ -72,9 +74,8 @@ impl Clients {
     /// Checks the token's signature, its end, and that it is bound to the key of this very connection.
     fn session<T>(&self, request: &Request<T>, call: &Call) -> Result<Session, Refusal> {
         let token = token::bearer(request.metadata())?;
-        let bank = token::issuer(token).ok_or(Refusal::SessionInvalid)?;
-        let key = self.trust.token_key(&bank).ok_or(Refusal::SessionInvalid)?;
-        let claims = token::verify(token, &bank, &key, self.clock.now_ms())?;
+        let key_of = |bank: &BankName| self.trust.token_key(bank);
+        let (bank, claims) = self.tokens.verify(token, key_of, self.clock.now_ms())?;
         call.note(|facts| facts.person = Some(format!("{}@{bank}", claims.sub)));
         let peer = request.extensions().get::<Arc<Peer>>().ok_or(Refusal::NotAllowed)?;
         if claims.cnf.spki != hex(&peer.key_hash) {
@@ -229,7 +230,8 @@ impl gateway_server::Gateway for Clients {
         }
         self.link(&order.order().payee.bank)?;
         match self.drive(order, signature, message.again, &call).await {
-            Told::Ended(statement, acknowledgement) => {
+            Told::Ended(ended) => {
+                let (statement, acknowledgement) = *ended;
                 note_outcome(&statement, self.trust.network(), &call);
                 let state = Some(State::Ended(statement));
                 Ok(Response::new(v1::TransferReply { state, acknowledgement }))

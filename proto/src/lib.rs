@@ -1,9 +1,10 @@
 //! The wire contract: generated code, and the checked conversions to domain types.
 //!
 //! What lives here: `strife.v1` as generated from `strife/v1/*.proto`; the [`domain`] types, valid by
-//! construction; what is signed, and with which domain tag ([`signing`], [`statement`]); the [`Refusal`]s of
+//! construction; what is signed, and with which domain tag ([`signing`], [`statement`], [`batch`]); the [`Refusal`]s of
 //! every door. What must never: rules about money, a clock, a network.
 
+pub mod batch;
 pub mod domain;
 pub mod refusal;
 pub mod signing;

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use aws_lc_rs::{digest, error::Unspecified};
 use bytes::Bytes;
 
+use crate::batch::{self, Roots};
 use crate::{Refusal, v1};
 
 /// What a signature is for. The tag, with a zero byte after it, comes before the signed bytes.
@@ -21,17 +22,20 @@ pub enum Tag {
     Device,
     /// A bank over a statement's body.
     Statement,
+    /// A bank over the root of what it said in one batch.
+    Batch,
     /// The network over its roster.
     Roster,
 }
 
 impl Tag {
-    fn bytes(self) -> &'static [u8] {
+    pub(crate) fn bytes(self) -> &'static [u8] {
         match self {
             Tag::Order => b"strife/order/v1\0",
             Tag::Cancel => b"strife/cancel/v1\0",
             Tag::Device => b"strife/device/v1\0",
             Tag::Statement => b"strife/statement/v1\0",
+            Tag::Batch => b"strife/batch/v1\0",
             Tag::Roster => b"strife/roster/v1\0",
         }
     }
@@ -118,7 +122,26 @@ impl PublicKey {
         }
         match &signature.form {
             Some(v1::signature::Form::Single(raw)) => self.verify_raw(tag, message, raw),
-            None => Err(Refusal::BadSignature),
+            Some(v1::signature::Form::Batched(_)) | None => Err(Refusal::BadSignature),
+        }
+    }
+
+    /// Verifies a bank's signature of a statement's body, which must name this key. Roots that are known are not verified
+    /// again, and new ones are remembered.
+    ///
+    /// # Errors
+    /// [`Refusal::BadSignature`].
+    pub fn verify_statement(
+        &self,
+        body: &[u8],
+        signature: &v1::Signature,
+        roots: Option<&Roots>,
+    ) -> Result<(), Refusal> {
+        match &signature.form {
+            Some(v1::signature::Form::Batched(batched)) if signature.key_id == self.id().0.as_slice() => {
+                batch::verify(self, body, batched, roots)
+            }
+            _ => self.verify(Tag::Statement, body, signature),
         }
     }
 }
@@ -171,7 +194,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Takes a signature of the one form that exists: a key id of 16 bytes and 64 bytes of Ed25519. Whoever stores
+/// Takes a signature of the one form that people's devices make: a key id of 16 bytes and 64 bytes of Ed25519. Whoever stores
 /// or passes on a signature that it cannot verify checks this first, so that its size is known.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use prost::Message;
 use strife_commit::{Acknowledgement, BankName, Code, Key, OrderHash, Placement, Verdict, Vote};
 
+use crate::batch::Roots;
 use crate::domain::{key_from_wire, key_to_wire};
 use crate::signing::{KeyId, PublicKey, SigningKey, Tag};
 use crate::{Refusal, v1};
@@ -47,6 +48,12 @@ pub struct Statement {
 impl Statement {
     /// Signs this statement for a network.
     pub fn sign(&self, network: &str, key: &SigningKey) -> v1::Statement {
+        let body = self.body(network, key.public().id());
+        v1::Statement { signature: Some(key.sign(Tag::Statement, &body)), body }
+    }
+
+    /// The bytes that are signed for a network with a key.
+    pub fn body(&self, network: &str, key: KeyId) -> Bytes {
         let (kind, verdict, code) = word_to_wire(self.word);
         let body = v1::StatementBody {
             kind: kind.into(),
@@ -58,14 +65,13 @@ impl Statement {
             code: code.map_or(0, |code| code as i32),
             at_ms: self.at_ms,
             position: self.position,
-            key_id: Bytes::copy_from_slice(&key.public().id().0),
+            key_id: Bytes::copy_from_slice(&key.0),
         };
-        let body = Bytes::from(body.encode_to_vec());
-        v1::Statement { signature: Some(key.sign(Tag::Statement, &body)), body }
+        Bytes::from(body.encode_to_vec())
     }
 
     /// Verifies a statement from the wire: made for this network, in the one encoding, signed by the key that
-    /// `key_of` names for the bank that it says it is of.
+    /// `key_of` names for the bank that it says it is of. `roots` are those that were verified before.
     ///
     /// # Errors
     /// [`Refusal::Malformed`], [`Refusal::WrongNetwork`], [`Refusal::UnknownBank`] or
@@ -74,15 +80,15 @@ impl Statement {
         wire: &v1::Statement,
         network: &str,
         key_of: impl FnOnce(&BankName) -> Option<PublicKey>,
+        roots: Option<&Roots>,
     ) -> Result<Self, Refusal> {
-        let statement = Self::read(wire, network)?;
+        let (statement, named) = Self::parse(wire, network)?;
         let key = key_of(&statement.bank).ok_or(Refusal::UnknownBank)?;
-        let body = v1::StatementBody::decode(wire.body.clone()).map_err(|_| Refusal::Malformed)?;
-        if KeyId::from_slice(&body.key_id)? != key.id() {
+        if KeyId::from_slice(&named)? != key.id() {
             return Err(Refusal::BadSignature);
         }
         let signature = wire.signature.as_ref().ok_or(Refusal::BadSignature)?;
-        key.verify(Tag::Statement, &wire.body, signature)?;
+        key.verify_statement(&wire.body, signature, roots)?;
         Ok(statement)
     }
 
@@ -92,6 +98,11 @@ impl Statement {
     /// # Errors
     /// [`Refusal::Malformed`], [`Refusal::WrongNetwork`].
     pub fn read(wire: &v1::Statement, network: &str) -> Result<Self, Refusal> {
+        Self::parse(wire, network).map(|(statement, _)| statement)
+    }
+
+    /// The statement, and the key id that it names.
+    fn parse(wire: &v1::Statement, network: &str) -> Result<(Self, Bytes), Refusal> {
         if wire.body.len() > BODY_BYTES_MAX {
             return Err(Refusal::Malformed);
         }
@@ -102,14 +113,15 @@ impl Statement {
         if body.network != network {
             return Err(Refusal::WrongNetwork);
         }
-        Ok(Self {
+        let statement = Self {
             word: word_from_wire(&body).ok_or(Refusal::Malformed)?,
             bank: BankName::new(&body.bank).map_err(|_| Refusal::Malformed)?,
             key: key_from_wire(body.key.as_ref().ok_or(Refusal::Malformed)?)?,
             hash: OrderHash::from_slice(&body.order_hash).map_err(|_| Refusal::Malformed)?,
             at_ms: body.at_ms,
             position: body.position,
-        })
+        };
+        Ok((statement, body.key_id))
     }
 
     /// Whether this is the payer's bank's last word about exactly this order: an outcome, conflict or void of
@@ -206,7 +218,7 @@ mod tests {
         }
         for word in words {
             let signed = statement(word).sign("demo", &key);
-            let verified = Statement::verify(&signed, "demo", |_| Some(*key.public())).unwrap();
+            let verified = Statement::verify(&signed, "demo", |_| Some(*key.public()), None).unwrap();
             assert_eq!(verified, statement(word));
         }
     }
@@ -218,15 +230,15 @@ mod tests {
         let word = Word::Outcome(Verdict::Posted);
         let honest = |_: &BankName| Some(*key.public());
         let forged = statement(word).sign("demo", &forger);
-        assert_eq!(Statement::verify(&forged, "demo", honest), Err(Refusal::BadSignature));
+        assert_eq!(Statement::verify(&forged, "demo", honest, None), Err(Refusal::BadSignature));
         let good = statement(word).sign("demo", &key);
-        assert_eq!(Statement::verify(&good, "other", honest), Err(Refusal::WrongNetwork));
-        assert_eq!(Statement::verify(&good, "demo", |_| None), Err(Refusal::UnknownBank));
+        assert_eq!(Statement::verify(&good, "other", honest, None), Err(Refusal::WrongNetwork));
+        assert_eq!(Statement::verify(&good, "demo", |_| None, None), Err(Refusal::UnknownBank));
         for place in 0..good.body.len() {
             let mut body = good.body.to_vec();
             body[place] ^= 1;
             let altered = v1::Statement { body: body.into(), ..good.clone() };
-            assert!(Statement::verify(&altered, "demo", honest).is_err());
+            assert!(Statement::verify(&altered, "demo", honest, None).is_err());
         }
     }
 

@@ -73,6 +73,8 @@ struct Answering {
 
 impl Answering {
     fn reply(self, message: Reply) {
+        // the resolver's idle round is no news
+        let idle = matches!(&message, Reply::Unfinished(u) if u.promises.is_empty() && u.outcomes.is_empty());
         let code = match &message {
             Reply::Statement(statement) => said_code(statement),
             Reply::Ended(ended) => ended.statement.as_ref().map(said_code).unwrap_or_default(),
@@ -81,8 +83,11 @@ impl Answering {
             Reply::Unavailable(_) => "UNAVAILABLE".into(),
             Reply::Noted(_) | Reply::Unfinished(_) | Reply::Accounts(_) => String::new(),
         };
-        // the resolver's idle round is no news
-        let idle = matches!(&message, Reply::Unfinished(u) if u.promises.is_empty() && u.outcomes.is_empty());
+        let point = if kill::watched() { format!("reply/{}", self.about.method) } else { String::new() };
+        kill::passes(When::Before, &point);
+        // a gateway that is gone, or too slow to take its replies, asks again
+        let _ = self.sender.try_send(v1::LinkReply { number: self.number, message: Some(message) });
+        kill::passes(When::Sent, &point);
         if !idle {
             tracing::info!(
                 target: "strife::rpc",
@@ -95,11 +100,6 @@ impl Answering {
                 request = self.about.request,
             );
         }
-        let point = if kill::watched() { format!("reply/{}", self.about.method) } else { String::new() };
-        kill::passes(When::Before, &point);
-        // a gateway that is gone, or too slow to take its replies, asks again
-        let _ = self.sender.try_send(v1::LinkReply { number: self.number, message: Some(message) });
-        kill::passes(When::Sent, &point);
     }
 
     fn answer(self, answer: Answer) {

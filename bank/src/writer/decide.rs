@@ -140,7 +140,7 @@ impl Writer {
                         Verdict::Posted => rules::debit_legs(said, payee),
                         Verdict::Declined(_) => Vec::new(),
                     };
-                    let statement = self.sign(batch, key, hash, Word::Outcome(verdict), true);
+                    let statement = self.say(batch, key, hash, Word::Outcome(verdict), true);
                     let outcome = OutcomeEntry {
                         order: order.order.clone(),
                         signature: cancel.is_none().then(|| order.signature.clone()),
@@ -155,7 +155,7 @@ impl Writer {
                     answer = Answer::Outcome(statement, None);
                 }
                 payer::Effect::Record(payer::Record::Void { .. }) => {
-                    let statement = self.sign(batch, key, hash, Word::Void, true);
+                    let statement = self.say(batch, key, hash, Word::Void, true);
                     let kind = Kind::Void {
                         order: order.order.clone(),
                         signature: order.signature.clone(),
@@ -178,7 +178,7 @@ impl Writer {
                             .as_ref()
                             .map_or(Answer::Unavailable, |void| Answer::Statement(void.statement.clone())),
                         payer::Answer::Conflict => {
-                            Answer::Statement(self.sign(batch, key, hash, Word::Conflict, false))
+                            Answer::Statement(self.say(batch, key, hash, Word::Conflict, false))
                         }
                         payer::Answer::Undecided => Answer::Undecided,
                         payer::Answer::Noted => Answer::Noted,
@@ -232,7 +232,7 @@ impl Writer {
         for effect in machine.handle(payee::Event::Prepare { check: check.map(|_| ()) }) {
             match (effect, check) {
                 (payee::Effect::Record(_), Ok(number)) => {
-                    let vote = self.sign(batch, key, hash, Word::Vote(Vote::Yes), true);
+                    let vote = self.say(batch, key, hash, Word::Vote(Vote::Yes), true);
                     let kind = Kind::Promised {
                         order: order.order.clone(),
                         signature: order.signature.clone(),
@@ -244,7 +244,7 @@ impl Writer {
                     answer = Answer::Statement(vote);
                 }
                 (payee::Effect::Reply(payee::Answer::Vote(vote)), _) if answer == Answer::Unavailable => {
-                    answer = Answer::Statement(self.sign(batch, key, hash, Word::Vote(vote), false));
+                    answer = Answer::Statement(self.say(batch, key, hash, Word::Vote(vote), false));
                 }
                 _ => {}
             }
@@ -284,7 +284,7 @@ impl Writer {
                         ),
                         _ => (Vec::new(), Acknowledgement::Released),
                     };
-                    let acknowledgement = self.sign(batch, key, hash, Word::Acknowledgement(word), true);
+                    let acknowledgement = self.say(batch, key, hash, Word::Acknowledgement(word), true);
                     let kind = match record {
                         payee::Record::Posted { promised, .. } => Kind::Posted {
                             order: order.clone(),
@@ -335,10 +335,11 @@ impl Writer {
         Ok(Answer::Noted)
     }
 
-    /// Signs this bank's word; `recorded` says that the entry recorded next stands behind it.
-    fn sign(
+    /// This bank's word, to be signed with all others of the batch; `recorded` says that the entry recorded next stands
+    /// behind it.
+    fn say(
         &self,
-        batch: &Batch<'_>,
+        batch: &mut Batch<'_>,
         key: &Key,
         hash: OrderHash,
         word: Word,
@@ -353,7 +354,9 @@ impl Writer {
             at_ms: batch.now_ms,
             position: if recorded { batch.overlay.next_position } else { 0 },
         };
-        statement.sign(&own.network, &self.key)
+        let body = statement.body(&own.network, self.key.public().id());
+        batch.said.push(body.clone());
+        v1::Statement { body, signature: None }
     }
 }
 

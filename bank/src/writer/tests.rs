@@ -85,7 +85,7 @@ struct TestBank {
     broken: Arc<AtomicBool>,
     durable: Arc<Mutex<u64>>,
     device: SigningKey,
-    _woken: watch::Receiver<()>,
+    _woken: watch::Receiver<u64>,
     dir: tempfile::TempDir,
     next_id: u8,
 }
@@ -114,7 +114,7 @@ impl TestBank {
         let Folder { store, chain, state, projector, lock, .. } =
             Folder::open(dir.path(), &Sqlite, own(), 0).unwrap();
         drop(lock);
-        let (wake, woken) = watch::channel(());
+        let (wake, woken) = watch::channel(0);
         let (full, durable) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(0)));
         let clock = Arc::new(TestClock::default());
         let broken = Arc::new(AtomicBool::new(false));

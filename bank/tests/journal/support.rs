@@ -93,7 +93,7 @@ impl Bank {
     pub fn with_batches(name: &'static str, dir: &Path, batch_commands_max: usize) -> Self {
         let Folder { store, chain, state, projector, lock, .. } =
             Folder::open(dir, &Sqlite, own(name), 0).unwrap();
-        let (wake, woken) = watch::channel(());
+        let (wake, woken) = watch::channel(0);
         let (queue, commands) = mpsc::channel(batch_commands_max);
         let projected = projector.progress();
         let shared = Arc::new(Shared::new(state));
