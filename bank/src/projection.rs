@@ -5,6 +5,7 @@
 mod demand;
 mod life;
 mod read;
+mod rows;
 mod segments;
 mod write;
 
@@ -29,7 +30,7 @@ use crate::journal::{Chain, Checkpointer, OpenStore};
 /// The projections' file in a bank's data folder.
 pub const FILE: &str = "projections.db";
 
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use strife_proto::commit::Key;
 use strife_proto::signing::sha256;
 
@@ -85,7 +85,8 @@ impl Segment {
         Self::at(index, bank, &key.id.0)
     }
 
-    fn at(index: Index, bank: String, id: &[u8]) -> Self {
+    /// The segment of an id; the bank is empty where the table is of this bank's keys alone.
+    pub fn at(index: Index, bank: String, id: &[u8]) -> Self {
         let mut prefix = [0; PREFIX_BYTES];
         prefix.iter_mut().zip(id).for_each(|(to, from)| *to = *from);
         Self { index, bank, prefix }
@@ -109,7 +110,7 @@ impl Segment {
         let mut rows = statement.query(params![self.bank, first, last])?;
         let mut found = Sum::default();
         while let Some(row) = rows.next()? {
-            found.add(digest(row, 0)?);
+            found.add(digest_from(row, 0)?);
         }
         Ok(found == kept)
     }
@@ -196,11 +197,17 @@ fn sum_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Sum> {
     Ok(Sum { count: row.get(column)?, sum: u128::from_be_bytes(row.get(column + 1)?) })
 }
 
-/// 16 bytes of SHA-256 over a row's columns from one on, each with its type and length.
-fn digest(row: &Row<'_>, from: usize) -> rusqlite::Result<u128> {
+/// The digest of a row's columns from one on.
+fn digest_from(row: &Row<'_>, first: usize) -> rusqlite::Result<u128> {
+    let columns = (first..row.as_ref().column_count()).map(|column| row.get_ref(column));
+    Ok(digest(columns.collect::<Result<Vec<_>, _>>()?.into_iter()))
+}
+
+/// 16 bytes of SHA-256 over columns, each with its type and length.
+pub(super) fn digest<'a>(columns: impl Iterator<Item = ValueRef<'a>>) -> u128 {
     let mut bytes = Vec::with_capacity(1024);
-    for column in from..row.as_ref().column_count() {
-        let (kind, value): (u8, &[u8]) = match row.get_ref(column)? {
+    for column in columns {
+        let (kind, value): (u8, &[u8]) = match column {
             ValueRef::Null => (0, &[]),
             ValueRef::Integer(number) => {
                 bytes.push(1);
@@ -220,7 +227,7 @@ fn digest(row: &Row<'_>, from: usize) -> rusqlite::Result<u128> {
         bytes.extend(value);
     }
     let hash = sha256(&bytes);
-    Ok(hash.iter().take(16).fold(0, |sum, byte| (sum << 8) | u128::from(*byte)))
+    hash.iter().take(16).fold(0, |sum, byte| (sum << 8) | u128::from(*byte))
 }
 
 /// What one transaction changes in the segments.
@@ -228,34 +235,11 @@ fn digest(row: &Row<'_>, from: usize) -> rusqlite::Result<u128> {
 pub(super) struct Sums(BTreeMap<Segment, Sum>);
 
 impl Sums {
-    /// Inserts a row that may be there already. The statement ends with `RETURNING *`.
-    pub fn insert(
-        &mut self,
-        transaction: &Transaction<'_>,
-        (index, key): (Index, &Key),
-        statement: &str,
-        values: impl Params,
-    ) -> rusqlite::Result<()> {
-        if let Some(now) = one(&mut *transaction.prepare_cached(statement)?, values)? {
-            self.0.entry(Segment::of(index, key)).or_default().add(now);
-        }
-        Ok(())
-    }
-
-    /// Changes a row, or makes it. `before` reads it as it is, the statement ends with `RETURNING *`.
-    pub fn change(
-        &mut self,
-        transaction: &Transaction<'_>,
-        (index, key): (Index, &Key),
-        (before, which): (&str, impl Params),
-        (statement, values): (&str, impl Params),
-    ) -> rusqlite::Result<()> {
-        let before = one(&mut *transaction.prepare_cached(before)?, which)?;
-        let Some(now) = one(&mut *transaction.prepare_cached(statement)?, values)? else { return Ok(()) };
-        let sum = self.0.entry(Segment::of(index, key)).or_default();
+    /// A row of a segment, by its digest: as it was, if it was there, and as it is.
+    pub fn change(&mut self, segment: Segment, before: Option<u128>, now: u128) {
+        let sum = self.0.entry(segment).or_default();
         before.into_iter().for_each(|before| sum.take(before));
         sum.add(now);
-        Ok(())
     }
 
     /// Writes what has come together.
@@ -277,15 +261,6 @@ impl Sums {
     }
 }
 
-/// The digest of the one row that a statement gives.
-fn one(statement: &mut Statement<'_>, values: impl Params) -> rusqlite::Result<Option<u128>> {
-    let mut rows = statement.query(values)?;
-    let digest = rows.next()?.map(|row| digest(row, 0)).transpose()?;
-    // a statement that changes something is carried out to its end
-    while rows.next()?.is_some() {}
-    Ok(digest)
-}
-
 /// Whether the newest rows of each table are those that were projected.
 pub(super) fn newest_are_whole(connection: &Connection) -> rusqlite::Result<bool> {
     newest_are_whole_of(connection, ROWS_AT_START)
@@ -300,7 +275,7 @@ fn newest_are_whole_of(connection: &Connection, rows_max: usize) -> rusqlite::Re
         while let Some(row) = rows.next()? {
             count += 1;
             let id: Vec<u8> = row.get(1)?;
-            found.entry(Segment::at(index, row.get(0)?, &id)).or_default().add(digest(row, 2)?);
+            found.entry(Segment::at(index, row.get(0)?, &id)).or_default().add(digest_from(row, 2)?);
         }
         let all = count < rows_max;
         // of the last segment that was read there may be more
@@ -331,6 +306,10 @@ fn kept_above(
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::types::Value;
+    use strife_proto::commit::OrderHash;
+
+    use super::super::rows::{Place, Rows};
     use super::*;
 
     fn key(prefix: u8, rest: u8) -> Key {
@@ -347,16 +326,16 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::SCHEMA).unwrap();
         let transaction = connection.transaction().unwrap();
-        let mut sums = Sums::default();
+        let mut rows = Rows::default();
         for prefix in 0..segments {
             for rest in 0..3 {
-                let key = key(prefix, rest);
-                let insert = "INSERT INTO voids VALUES (?1, ?2, ?3, 1) RETURNING *";
-                let values = params![key.id.0, [rest; 32], [9u8; 4]];
-                sums.insert(&transaction, (Index::Voids, &key), insert, values).unwrap();
+                let (key, hash) = (key(prefix, rest), OrderHash([rest; 32]));
+                let blob = |bytes: &[u8]| Value::Blob(bytes.to_vec());
+                let columns = vec![blob(&key.id.0), blob(&hash.0), blob(&[9; 4]), Value::Integer(1)];
+                rows.insert(&transaction, Place::void(&key, &hash), columns).unwrap();
             }
         }
-        sums.write(&transaction).unwrap();
+        rows.write(&transaction).unwrap();
         transaction.commit().unwrap();
         connection
     }

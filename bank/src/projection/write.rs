@@ -1,13 +1,17 @@
 //! From journal batches to rows.
 
+use std::collections::BTreeMap;
+
 use prost::Message;
+use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use strife_proto::commit::{Key, Verdict};
+use strife_proto::commit::{Key, OrderHash, Verdict};
 use strife_proto::domain::{AccountNumber, ReceivedOrder};
 use strife_proto::statement::Statement;
+use strife_proto::v1;
 
 use super::ProjectionError;
-use super::segments::{Index, Sums};
+use super::rows::{Columns, Place, Rows};
 use crate::journal::chain::{Batch, Chain};
 use crate::journal::reader::{ReadError, entries_of};
 use crate::ledger::entry::{Entry, Kind, LedgerAccount};
@@ -21,9 +25,36 @@ pub(super) const STATE_SUSPENSE: i64 = 2;
 /// `promises.state` of a release.
 pub(super) const STATE_RELEASED: i64 = 3;
 
-/// One outcome, and one promise, as they are.
-const OUTCOME: &str = "SELECT * FROM outcomes WHERE id = ?1";
-const PROMISE: &str = "SELECT * FROM promises WHERE bank = ?1 AND id = ?2 AND hash = ?3";
+/// Columns of `outcomes` that change.
+mod outcome {
+    pub const OWED: usize = 3;
+    pub const ACKNOWLEDGEMENT: usize = 4;
+    pub const POSITION: usize = 6;
+    pub const PAYEE_ACCOUNT: usize = 8;
+    pub const ACKNOWLEDGED_AT_MS: usize = 9;
+    pub const REFUNDED: usize = 10;
+}
+
+/// Columns of `promises` that change.
+mod promise {
+    pub const STATE: usize = 3;
+    pub const ACKNOWLEDGEMENT: usize = 4;
+    pub const POSITION: usize = 5;
+    pub const PAYEE_ACCOUNT: usize = 7;
+    pub const REFUNDED: usize = 10;
+}
+
+fn blob(bytes: &[u8]) -> Value {
+    Value::Blob(bytes.to_vec())
+}
+
+fn text(of: impl ToString) -> Value {
+    Value::Text(of.to_string())
+}
+
+fn account(number: Option<AccountNumber>) -> Value {
+    number.map_or(Value::Null, text)
+}
 
 /// Projects batches in one transaction, if they continue the chain of what is projected, and moves it on.
 pub(super) fn project(
@@ -33,18 +64,22 @@ pub(super) fn project(
     batches: &[Batch],
 ) -> Result<(), ProjectionError> {
     let transaction = connection.transaction()?;
-    let mut sums = Sums::default();
+    let mut rows = Rows::default();
+    let mut own = BTreeMap::new();
     let mut next = chain.clone();
     for batch in batches {
         next.advance(batch).map_err(ReadError::from)?;
         for (entry, position) in entries_of(batch)?.iter().zip(batch.first_position..) {
             let malformed = || ReadError::Malformed(batch.number);
-            project_kind(&transaction, &mut sums, network, entry, position.cast_signed())?
+            project_kind(&transaction, &mut rows, network, entry, position.cast_signed())?
                 .ok_or_else(malformed)?;
-            project_legs(&transaction, entry, position.cast_signed())?;
+            project_legs(&transaction, &mut own, entry, position.cast_signed())?;
         }
     }
-    sums.write(&transaction)?;
+    rows.write(&transaction)?;
+    for (account, minor_units) in own {
+        add(&transaction, &account, minor_units)?;
+    }
     transaction
         .prepare_cached("UPDATE progress SET batch = ?1, position = ?2, hash = ?3")?
         .execute(params![next.number.cast_signed(), (next.next_position - 1).cast_signed(), next.hash])?;
@@ -56,7 +91,7 @@ pub(super) fn project(
 /// `None` where a stored statement cannot be read.
 fn project_kind(
     transaction: &Transaction<'_>,
-    sums: &mut Sums,
+    rows: &mut Rows,
     network: &str,
     entry: &Entry,
     position: i64,
@@ -64,79 +99,53 @@ fn project_kind(
     match &entry.kind {
         Kind::Outcome(outcome) => {
             let order = &outcome.order;
-            sums.insert(
-                transaction,
-                (Index::Outcomes, order.key()),
-                "INSERT OR IGNORE INTO outcomes VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, NULL, 0) RETURNING *",
-                params![
-                    order.key().id.0,
-                    order.hash().0,
-                    outcome.statement.encode_to_vec(),
-                    outcome.owed,
-                    order.order().payer.to_string(),
-                    position,
-                    order.bytes().as_ref(),
-                    outcome.payee.map(|number| number.to_string()),
-                ],
-            )?;
+            let columns = vec![
+                blob(&order.key().id.0),
+                blob(&order.hash().0),
+                Value::Blob(outcome.statement.encode_to_vec()),
+                Value::Integer(outcome.owed.into()),
+                Value::Null,
+                text(order.order().payer),
+                Value::Integer(position),
+                blob(order.bytes()),
+                account(outcome.payee),
+                Value::Null,
+                Value::Integer(0),
+            ];
+            rows.insert(transaction, Place::outcome(order.key()), columns)?;
             if let (Verdict::Posted, Some(original)) = (outcome.verdict, &order.order().refund_of) {
-                refund(transaction, sums, order, original)?;
+                refund(transaction, rows, order, original)?;
             }
         }
         Kind::Void { order, statement, .. } => {
-            sums.insert(
-                transaction,
-                (Index::Voids, order.key()),
-                "INSERT OR IGNORE INTO voids VALUES (?1, ?2, ?3, ?4) RETURNING *",
-                params![order.key().id.0, order.hash().0, statement.encode_to_vec(), position],
-            )?;
+            let (key, hash) = (order.key(), order.hash());
+            let columns = vec![
+                blob(&key.id.0),
+                blob(&hash.0),
+                Value::Blob(statement.encode_to_vec()),
+                Value::Integer(position),
+            ];
+            rows.insert(transaction, Place::void(key, &hash), columns)?;
         }
         Kind::Acknowledged { acknowledgement } => {
             let Ok(said) = Statement::read(acknowledgement, network) else { return Ok(None) };
-            sums.change(
-                transaction,
-                (Index::Outcomes, &said.key),
-                (OUTCOME, params![said.key.id.0]),
-                (
-                    "UPDATE outcomes SET acknowledgement = ?2, owed = 0, position = ?3, acknowledged_at_ms = ?4
-                     WHERE id = ?1 RETURNING *",
-                    params![said.key.id.0, acknowledgement.encode_to_vec(), position, entry.at_ms],
-                ),
-            )?;
+            rows.change(transaction, Place::outcome(&said.key), |columns| {
+                columns[outcome::ACKNOWLEDGEMENT] = Value::Blob(acknowledgement.encode_to_vec());
+                columns[outcome::OWED] = Value::Integer(0);
+                columns[outcome::POSITION] = Value::Integer(position);
+                columns[outcome::ACKNOWLEDGED_AT_MS] = Value::Integer(entry.at_ms);
+            })?;
         }
         Kind::Promised { order, payee, .. } => {
-            let key = order.key();
-            sums.insert(
-                transaction,
-                (Index::Promises, key),
-                "INSERT OR IGNORE INTO promises VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8, ?5, 0) RETURNING *",
-                params![
-                    key.bank.as_str(),
-                    key.id.0,
-                    order.hash().0,
-                    STATE_PROMISED,
-                    position,
-                    order.bytes().as_ref(),
-                    payee.to_string(),
-                    entry.at_ms,
-                ],
-            )?;
+            let columns = promised(order, Some(*payee), position, Some((entry.at_ms, position)));
+            rows.insert(transaction, Place::promise(order.key(), &order.hash()), columns)?;
         }
         Kind::Posted { order, payee, acknowledgement, .. } => {
             let state = if payee.is_some() { STATE_ACCOUNT } else { STATE_SUSPENSE };
-            let acknowledgement = acknowledgement.encode_to_vec();
-            end_promise(transaction, sums, order, state, *payee, &acknowledgement, position)?;
+            end_promise(transaction, rows, order, state, *payee, acknowledgement, position)?;
         }
         Kind::Released { order, acknowledgement, .. } => {
-            end_promise(
-                transaction,
-                sums,
-                order,
-                STATE_RELEASED,
-                None,
-                &acknowledgement.encode_to_vec(),
-                position,
-            )?;
+            end_promise(transaction, rows, order, STATE_RELEASED, None, acknowledgement, position)?;
         }
         Kind::PersonAdded { .. }
         | Kind::DeviceAdded { .. }
@@ -147,61 +156,77 @@ fn project_kind(
     Ok(Some(()))
 }
 
+/// A row of `promises`; `since` is when the promise was made, if one was, and at which position.
+fn promised(
+    order: &ReceivedOrder,
+    payee: Option<AccountNumber>,
+    position: i64,
+    since: Option<(i64, i64)>,
+) -> Columns {
+    let number = |number: Option<i64>| number.map_or(Value::Null, Value::Integer);
+    vec![
+        text(&order.key().bank),
+        blob(&order.key().id.0),
+        blob(&order.hash().0),
+        Value::Integer(STATE_PROMISED),
+        Value::Null,
+        Value::Integer(position),
+        blob(order.bytes()),
+        account(payee),
+        number(since.map(|(at_ms, _)| at_ms)),
+        number(since.map(|(_, position)| position)),
+        Value::Integer(0),
+    ]
+}
+
 fn end_promise(
     transaction: &Transaction<'_>,
-    sums: &mut Sums,
+    rows: &mut Rows,
     order: &ReceivedOrder,
     state: i64,
     payee: Option<AccountNumber>,
-    acknowledgement: &[u8],
+    acknowledgement: &v1::Statement,
     position: i64,
 ) -> rusqlite::Result<()> {
-    let key: &Key = order.key();
-    sums.change(
-        transaction,
-        (Index::Promises, key),
-        (PROMISE, params![key.bank.as_str(), key.id.0, order.hash().0]),
-        (
-            "INSERT INTO promises VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, NULL, NULL, 0)
-             ON CONFLICT (bank, id, hash) DO UPDATE SET state = excluded.state,
-                 acknowledgement = excluded.acknowledgement, position = excluded.position,
-                 payee_account = coalesce(excluded.payee_account, payee_account)
-             RETURNING *",
-            params![
-                key.bank.as_str(),
-                key.id.0,
-                order.hash().0,
-                state,
-                acknowledgement,
-                position,
-                order.bytes().as_ref(),
-                payee.map(|number| number.to_string()),
-            ],
-        ),
-    )
+    let place = Place::promise(order.key(), &order.hash());
+    // what comes to its end without a promise has a row all the same
+    rows.insert(transaction, place.clone(), promised(order, payee, position, None))?;
+    rows.change(transaction, place, |columns| {
+        columns[promise::STATE] = Value::Integer(state);
+        columns[promise::ACKNOWLEDGEMENT] = Value::Blob(acknowledgement.encode_to_vec());
+        columns[promise::POSITION] = Value::Integer(position);
+        if payee.is_some() {
+            columns[promise::PAYEE_ACCOUNT] = account(payee);
+        }
+    })?;
+    Ok(())
 }
 
 /// Adds a posted refund to what is refunded of its original: of several orders that were posted under one key, of the
 /// first, as in memory.
 fn refund(
     transaction: &Transaction<'_>,
-    sums: &mut Sums,
+    rows: &mut Rows,
     order: &ReceivedOrder,
     original: &Key,
 ) -> rusqlite::Result<()> {
     let amount = order.order().amount.minor_units();
+    let add = |column: &mut Value| {
+        if let Value::Integer(refunded) = column {
+            // no more is refunded than was paid
+            *refunded = refunded.saturating_add(amount);
+        }
+    };
     if original.bank == order.key().bank {
-        return sums.change(
-            transaction,
-            (Index::Outcomes, original),
-            (OUTCOME, params![original.id.0]),
-            (
-                "UPDATE outcomes SET refunded = refunded + ?2 WHERE id = ?1 AND payee_account IS NOT NULL
-                 RETURNING *",
-                params![original.id.0, amount],
-            ),
-        );
+        rows.change(transaction, Place::outcome(original), |columns| {
+            if columns[outcome::PAYEE_ACCOUNT] != Value::Null {
+                add(&mut columns[outcome::REFUNDED]);
+            }
+        })?;
+        return Ok(());
     }
+    // the query below sees what is written alone
+    rows.write_rows(transaction)?;
     let first: Option<[u8; 32]> = transaction
         .prepare_cached(
             "SELECT hash FROM promises WHERE bank = ?1 AND id = ?2 AND state = ?3 ORDER BY position LIMIT 1",
@@ -209,32 +234,45 @@ fn refund(
         .query_row(params![original.bank.as_str(), original.id.0, STATE_ACCOUNT], |row| row.get(0))
         .optional()?;
     let Some(hash) = first else { return Ok(()) };
-    sums.change(
-        transaction,
-        (Index::Promises, original),
-        (PROMISE, params![original.bank.as_str(), original.id.0, hash]),
-        (
-            "UPDATE promises SET refunded = refunded + ?4 WHERE bank = ?1 AND id = ?2 AND hash = ?3 RETURNING *",
-            params![original.bank.as_str(), original.id.0, hash, amount],
-        ),
-    )
+    let place = Place::promise(original, &OrderHash(hash));
+    rows.change(transaction, place, |columns| add(&mut columns[promise::REFUNDED]))?;
+    Ok(())
 }
 
-fn project_legs(transaction: &Transaction<'_>, entry: &Entry, position: i64) -> rusqlite::Result<()> {
+/// Adds to an account's balance, and tells it.
+fn add(transaction: &Transaction<'_>, account: &str, minor_units: i64) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO balances VALUES (?1, ?2)
+             ON CONFLICT (account) DO UPDATE SET posted = posted + excluded.posted RETURNING posted",
+        )?
+        .query_row(params![account, minor_units], |row| row.get(0))
+}
+
+/// Customers' legs are movements. Of the bank's own accounts, which nearly every entry moves, the sum is kept, and
+/// written once: `own` is what has come together.
+fn project_legs(
+    transaction: &Transaction<'_>,
+    own: &mut BTreeMap<String, i64>,
+    entry: &Entry,
+    position: i64,
+) -> rusqlite::Result<()> {
     for (index, leg) in entry.legs.iter().enumerate() {
-        let balance: i64 = transaction
-            .prepare_cached(
-                "INSERT INTO balances VALUES (?1, ?2)
-                 ON CONFLICT (account) DO UPDATE SET posted = posted + excluded.posted RETURNING posted",
-            )?
-            .query_row(params![leg.account.to_string(), leg.minor_units], |row| row.get(0))?;
+        let account = leg.account.to_string();
+        if !matches!(leg.account, LedgerAccount::Customer(_)) {
+            let sum = own.entry(account).or_default();
+            // a sum that does not fit was refused when it was decided
+            *sum = sum.saturating_add(leg.minor_units);
+            continue;
+        }
+        let balance = add(transaction, &account, leg.minor_units)?;
         let shown = describe(entry, &leg.account);
         transaction
             .prepare_cached(
                 "INSERT INTO movements VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
-                leg.account.to_string(),
+                account,
                 position,
                 index as i64,
                 entry.at_ms,
@@ -242,10 +280,10 @@ fn project_legs(transaction: &Transaction<'_>, entry: &Entry, position: i64) -> 
                 balance,
                 shown.counterpart,
                 shown.memo,
-                shown.key.map(|key| key.bank.to_string()),
+                shown.key.map(|key| key.bank.as_str()),
                 shown.key.map(|key| key.id.0),
                 shown.kind,
-                shown.refund_of.map(|key| key.bank.to_string()),
+                shown.refund_of.map(|key| key.bank.as_str()),
                 shown.refund_of.map(|key| key.id.0),
             ])?;
     }

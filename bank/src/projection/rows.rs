@@ -1,0 +1,149 @@
+//! Rows of the tables that decisions look into, while one transaction changes them: read once, changed in memory as often
+//! as entries say, written once, in the order of their keys. A promise that is kept in the same transaction is one row
+//! written, not two.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{OptionalExtension, Transaction, params_from_iter};
+use strife_proto::commit::{Key, OrderHash};
+
+use super::segments::{Index, Segment, Sums, digest};
+
+/// Which row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    index: Index,
+    /// Of the key; empty where the table is of this bank's keys alone.
+    bank: String,
+    id: [u8; 16],
+    /// Where several orders may have one key.
+    hash: Option<[u8; 32]>,
+}
+
+impl Place {
+    /// Of the outcome of a key.
+    pub fn outcome(key: &Key) -> Self {
+        Self { index: Index::Outcomes, bank: String::new(), id: key.id.0, hash: None }
+    }
+
+    /// Of the promise for an order.
+    pub fn promise(key: &Key, hash: &OrderHash) -> Self {
+        Self { index: Index::Promises, bank: key.bank.to_string(), id: key.id.0, hash: Some(hash.0) }
+    }
+
+    /// Of a void order.
+    pub fn void(key: &Key, hash: &OrderHash) -> Self {
+        Self { index: Index::Voids, bank: String::new(), id: key.id.0, hash: Some(hash.0) }
+    }
+
+    fn key(&self) -> Vec<Value> {
+        let bank = (!self.bank.is_empty()).then(|| Value::Text(self.bank.clone()));
+        let hash = self.hash.map(|hash| Value::Blob(hash.to_vec()));
+        bank.into_iter().chain([Value::Blob(self.id.to_vec())]).chain(hash).collect()
+    }
+
+    fn select(&self) -> &'static str {
+        match self.index {
+            Index::Outcomes => "SELECT * FROM outcomes WHERE id = ?1",
+            Index::Promises => "SELECT * FROM promises WHERE bank = ?1 AND id = ?2 AND hash = ?3",
+            Index::Voids => "SELECT * FROM voids WHERE id = ?1 AND hash = ?2",
+        }
+    }
+
+    fn write(&self) -> &'static str {
+        match self.index {
+            Index::Outcomes => {
+                "INSERT OR REPLACE INTO outcomes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            }
+            Index::Promises => {
+                "INSERT OR REPLACE INTO promises VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+            }
+            Index::Voids => "INSERT OR REPLACE INTO voids VALUES (?1, ?2, ?3, ?4)",
+        }
+    }
+}
+
+/// A row's columns, in the table's order, the key first.
+pub(super) type Columns = Vec<Value>;
+
+#[derive(Debug)]
+struct Slot {
+    /// As it stands in the file.
+    before: Option<u128>,
+    /// As it is to stand there.
+    now: Option<Columns>,
+    changed: bool,
+}
+
+/// What one transaction changes.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    slots: BTreeMap<Place, Slot>,
+    sums: Sums,
+}
+
+impl Rows {
+    fn slot(&mut self, transaction: &Transaction<'_>, place: Place) -> rusqlite::Result<&mut Slot> {
+        use std::collections::btree_map::Entry;
+        Ok(match self.slots.entry(place) {
+            Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(vacant) => {
+                let place = vacant.key();
+                let now: Option<Columns> = transaction
+                    .prepare_cached(place.select())?
+                    .query_row(params_from_iter(place.key()), |row| {
+                        (0..row.as_ref().column_count()).map(|column| row.get(column)).collect()
+                    })
+                    .optional()?;
+                let before = now.as_ref().map(|columns| digest(columns.iter().map(ValueRef::from)));
+                vacant.insert(Slot { before, now, changed: false })
+            }
+        })
+    }
+
+    /// Puts a row where there is none.
+    pub fn insert(
+        &mut self,
+        transaction: &Transaction<'_>,
+        place: Place,
+        columns: Columns,
+    ) -> rusqlite::Result<()> {
+        let slot = self.slot(transaction, place)?;
+        if slot.now.is_none() {
+            (slot.now, slot.changed) = (Some(columns), true);
+        }
+        Ok(())
+    }
+
+    /// Changes a row if there is one; tells whether there is.
+    pub fn change(
+        &mut self,
+        transaction: &Transaction<'_>,
+        place: Place,
+        change: impl FnOnce(&mut Columns),
+    ) -> rusqlite::Result<bool> {
+        let slot = self.slot(transaction, place)?;
+        let Some(columns) = &mut slot.now else { return Ok(false) };
+        change(columns);
+        slot.changed = true;
+        Ok(true)
+    }
+
+    /// Writes the rows that have changed, so that a statement finds them.
+    pub fn write_rows(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        for (place, slot) in std::mem::take(&mut self.slots) {
+            let (Some(columns), true) = (slot.now, slot.changed) else { continue };
+            let now = digest(columns.iter().map(ValueRef::from));
+            self.sums.change(Segment::at(place.index, place.bank.clone(), &place.id), slot.before, now);
+            transaction.prepare_cached(place.write())?.execute(params_from_iter(columns))?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything, with the sums of the segments.
+    pub fn write(mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        self.write_rows(transaction)?;
+        self.sums.write(transaction)
+    }
+}
