@@ -151,7 +151,7 @@ impl Trust {
 }
 
 /// Makes a call past its kill points.
-async fn sends<T>(what: &str, call: impl Future<Output = T>) -> T {
+pub(crate) async fn sends<T>(what: &str, call: impl Future<Output = T>) -> T {
     let point = if kill::watched() { format!("send/{what}") } else { String::new() };
     kill::passes(When::Before, &point);
     let answer = call.await;
@@ -193,7 +193,21 @@ impl Api {
         self.trust.client_key_hash
     }
 
-    fn request<T>(&self, message: T, session: Option<&Session>) -> Result<Request<T>, ApiError> {
+    /// The gateway's own client.
+    pub(crate) fn gateway(&self) -> GatewayClient<Channel> {
+        self.client.clone()
+    }
+
+    /// How long one call may take.
+    pub(crate) fn call_max(&self) -> Duration {
+        Duration::from_millis(self.rpc_ms)
+    }
+
+    /// A call, with a deadline, an id, and the session if it has one.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub(crate) fn request<T>(&self, message: T, session: Option<&Session>) -> Result<Request<T>, ApiError> {
         let mut request = Request::new(message);
         request.set_timeout(Duration::from_millis(self.rpc_ms));
         let id = self.seams.new_id().map_err(|_| Refusal::Busy)?;
@@ -365,7 +379,7 @@ impl Api {
 
     /// Believes only the payer's bank's own last word about exactly this order, and a credit only from the
     /// payee's bank.
-    fn judge(&self, order: &ReceivedOrder, reply: v1::TransferReply) -> Result<Known, ApiError> {
+    pub(crate) fn judge(&self, order: &ReceivedOrder, reply: v1::TransferReply) -> Result<Known, ApiError> {
         let wire = match reply.state {
             Some(State::Ended(wire)) => wire,
             Some(State::Unrecorded(_)) => return Ok(Known::Unrecorded),

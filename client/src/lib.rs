@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod device;
 pub mod doctor;
 pub mod life;
+mod many;
 pub mod outbox;
 pub mod payees;
 pub mod setup;
@@ -21,6 +22,7 @@ pub mod view;
 pub mod worker;
 
 pub use api::{Api, ApiError, Session};
+pub use many::Submission;
 pub use strife_config::{
     Borders, ClientSettings, Notifications, ScreenSettings, Settings, SettingsError, ThemeName,
 };

@@ -73,6 +73,8 @@ pub struct GatewayLimits {
     pub logins_per_minute_max: u32,
     /// `Watch` streams at a time.
     pub watches_max: usize,
+    /// Streams of orders at a time.
+    pub streams_max: usize,
     /// Unary calls at a time.
     pub calls_max: usize,
 }
@@ -123,6 +125,7 @@ impl Settings for GatewaySettings {
             1..=1_000_000,
             "1 to 1000000",
         )?;
+        check_range("limits.streams_max", self.limits.streams_max, 1..=100_000, "1 to 100000")?;
         check_range("limits.watches_max", self.limits.watches_max, 1..=1_000_000, "1 to 1000000")?;
         check_range("limits.calls_max", self.limits.calls_max, 1..=1_000_000, "1 to 1000000")
     }

@@ -22,6 +22,7 @@ pub const TABLE: &[(&str, Role)] = &[
     ("/strife.v1.Gateway/Logout", Role::Client),
     ("/strife.v1.Gateway/Accounts", Role::Client),
     ("/strife.v1.Gateway/Submit", Role::Client),
+    ("/strife.v1.Gateway/SubmitMany", Role::Client),
     ("/strife.v1.Gateway/Outcome", Role::Client),
     ("/strife.v1.Gateway/Cancel", Role::Client),
     ("/strife.v1.Gateway/History", Role::Client),

@@ -220,7 +220,7 @@ impl Driver {
         }
     }
 
-    fn note_refusal(&mut self, refusal: &v1::LinkRefusal) {
+    fn note_refusal(&mut self, refusal: &v1::Refused) {
         // too much going on is not about this order: it stays pending
         self.refusal = Refusal::from_name(&refusal.code).filter(|refusal| *refusal != Refusal::Busy);
     }

@@ -10,5 +10,6 @@ pub mod link;
 pub mod resolver;
 pub mod run;
 pub mod service;
+mod submit;
 
 pub use run::{RunError, run};

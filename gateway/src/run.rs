@@ -25,8 +25,8 @@ use crate::service::Clients;
 /// Time that a call may take beyond the phases it is made of, in milliseconds.
 const CALL_MARGIN_MS: u64 = 5_000;
 
-/// Longest message that a client may send, in bytes: an order with its signature is a tenth of it.
-const CLIENT_MESSAGE_BYTES_MAX: usize = 32 * 1024;
+/// Longest message that a client may send, in bytes: 256 orders with their signatures, of ordinary length.
+const CLIENT_MESSAGE_BYTES_MAX: usize = 128 * 1024;
 
 /// Why a gateway did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,7 @@ pub async fn run(
         clock: seams.clock.clone(),
         in_hand,
         watches: Arc::new(Semaphore::new(settings.limits.watches_max)),
+        streams: Arc::new(Semaphore::new(settings.limits.streams_max)),
         drives: Arc::new(Semaphore::new(settings.limits.calls_max)),
         logins: Arc::new(Throttle::new(settings.limits.logins_per_minute_max)),
         tokens: Arc::default(),

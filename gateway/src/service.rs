@@ -22,12 +22,12 @@ use strife_proto::v1::link_request::Message as Asked;
 use strife_proto::v1::transfer_reply::State;
 use strife_proto::v1::{self, gateway_server};
 use strife_seams::Clock;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
-use crate::drive::{Driver, Links, Told, verdict_of};
+use crate::drive::{Driver, Links, verdict_of};
 use crate::link::{BankLink, NoAnswer};
 use crate::resolver::InHand;
 
@@ -47,6 +47,8 @@ pub struct Clients {
     pub in_hand: Arc<InHand>,
     /// Watch streams at a time.
     pub watches: Arc<Semaphore>,
+    /// Streams of orders at a time.
+    pub streams: Arc<Semaphore>,
     /// Transfers on their way at a time; one may outlive its client's call.
     pub drives: Arc<Semaphore>,
     /// Log-ins by client certificate.
@@ -58,13 +60,20 @@ pub struct Clients {
 }
 
 /// A session that fits the connection.
-struct Session {
-    link: Arc<BankLink>,
+pub(crate) struct Session {
+    /// To the person's bank.
+    pub link: Arc<BankLink>,
+    /// Whose it is.
+    pub person: String,
     token: String,
 }
 
 impl Clients {
-    fn link(&self, bank: &BankName) -> Result<Arc<BankLink>, Refusal> {
+    /// The link to a bank.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownBank`]; [`Refusal::BankUnreachable`].
+    pub(crate) fn link(&self, bank: &BankName) -> Result<Arc<BankLink>, Refusal> {
         if !self.trust.roster.banks.contains_key(bank) {
             return Err(Refusal::UnknownBank);
         }
@@ -76,12 +85,22 @@ impl Clients {
         let token = token::bearer(request.metadata())?;
         let key_of = |bank: &BankName| self.trust.token_key(bank);
         let (bank, claims) = self.tokens.verify(token, key_of, self.clock.now_ms())?;
-        call.note(|facts| facts.person = Some(format!("{}@{bank}", claims.sub)));
+        let person = format!("{}@{bank}", claims.sub);
+        call.note(|facts| facts.person = Some(person.clone()));
         let peer = request.extensions().get::<Arc<Peer>>().ok_or(Refusal::NotAllowed)?;
         if claims.cnf.spki != hex(&peer.key_hash) {
             return Err(Refusal::SessionInvalid);
         }
-        Ok(Session { link: self.link(&bank)?, token: token.to_owned() })
+        Ok(Session { link: self.link(&bank)?, person, token: token.to_owned() })
+    }
+
+    /// Checks a session of a stream again: it may have ended, or its bank have got another key.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionInvalid`]; [`Refusal::SessionExpired`].
+    pub(crate) fn still_holds(&self, session: &Session) -> Result<(), Refusal> {
+        let key_of = |bank: &BankName| self.trust.token_key(bank);
+        self.tokens.verify(&session.token, key_of, self.clock.now_ms()).map(drop)
     }
 
     /// A call to a bank beside the link, with the client's request id and a deadline.
@@ -103,27 +122,6 @@ impl Clients {
             Err(NoAnswer::Unknown) => Err(Status::deadline_exceeded("the bank has not answered")),
         }
     }
-
-    async fn drive(
-        &self,
-        order: Arc<ReceivedOrder>,
-        signature: v1::Signature,
-        again: bool,
-        call: &Call,
-    ) -> Told {
-        let held = self.in_hand.take(&order);
-        // somebody else's copy of the same bytes is on its way: ask first
-        let start = if again || held.is_none() { Start::Again } else { Start::Fresh };
-        let Ok(permit) = self.drives.clone().try_acquire_owned() else { return Told::Refused(Refusal::Busy) };
-        let driver = Driver::new(self.links.clone(), order, Some(signature), call.request_id.clone());
-        let (sender, receiver) = oneshot::channel();
-        // goes on to deliver after the client was told, and if the client goes away
-        tokio::spawn(async move {
-            driver.run(start, Some(sender)).await;
-            drop((held, permit));
-        });
-        receiver.await.unwrap_or(Told::Pending)
-    }
 }
 
 fn set_request_id<T>(request: &mut Request<T>, call: &Call) {
@@ -132,7 +130,7 @@ fn set_request_id<T>(request: &mut Request<T>, call: &Call) {
     }
 }
 
-fn refused(refusal: &v1::LinkRefusal) -> Status {
+fn refused(refusal: &v1::Refused) -> Status {
     // a bank of a newer version may refuse with what is not known here; it is a refusal all the same
     Refusal::from_name(&refusal.code).unwrap_or(Refusal::OutOfPlace).into()
 }
@@ -145,14 +143,14 @@ fn passed_on(status: Status) -> Status {
     }
 }
 
-fn describe(order: &ReceivedOrder, call: &Call) {
+pub(crate) fn describe(order: &ReceivedOrder, call: &Call) {
     call.note(|facts| {
         facts.transfer = Some(order.key().to_string());
         facts.amount = Some(order.order().amount.to_string());
     });
 }
 
-fn note_outcome(wire: &v1::Statement, network: &str, call: &Call) {
+pub(crate) fn note_outcome(wire: &v1::Statement, network: &str, call: &Call) {
     let code = match Statement::read(wire, network).map(|statement| statement.word) {
         Ok(Word::Outcome(Verdict::Posted)) => "POSTED",
         Ok(Word::Outcome(Verdict::Declined(code))) => code.name(),
@@ -163,7 +161,7 @@ fn note_outcome(wire: &v1::Statement, network: &str, call: &Call) {
     call.note(|facts| facts.code = Some(code.to_owned()));
 }
 
-fn pending() -> v1::TransferReply {
+pub(crate) fn pending() -> v1::TransferReply {
     v1::TransferReply { state: Some(State::Pending(v1::Pending {})), acknowledgement: None }
 }
 
@@ -217,31 +215,20 @@ impl gateway_server::Gateway for Clients {
     ) -> Result<Response<v1::TransferReply>, Status> {
         let call = Call::of(&request);
         let session = self.session(&request, &call)?;
-        let message = request.into_inner();
-        let signed = message.order.ok_or(Refusal::Malformed)?;
-        let order = Arc::new(ReceivedOrder::decode(signed.order)?);
-        let signature = well_formed(signed.signature)?;
-        describe(&order, &call);
-        if order.order().network != self.trust.network() {
-            return Err(Refusal::WrongNetwork.into());
-        }
-        if order.key().bank != session.link.name {
-            return Err(Refusal::NotPayersBank.into());
-        }
-        self.link(&order.order().payee.bank)?;
-        match self.drive(order, signature, message.again, &call).await {
-            Told::Ended(ended) => {
-                let (statement, acknowledgement) = *ended;
-                note_outcome(&statement, self.trust.network(), &call);
-                let state = Some(State::Ended(statement));
-                Ok(Response::new(v1::TransferReply { state, acknowledgement }))
-            }
-            Told::Pending => {
-                call.note(|facts| facts.code = Some("PENDING".into()));
-                Ok(Response::new(pending()))
-            }
-            Told::Refused(refusal) => Err(refusal.into()),
-        }
+        Ok(Response::new(self.submit_one(&session, request.into_inner(), &call).await?))
+    }
+
+    type SubmitManyStream = Pin<Box<dyn Stream<Item = Result<v1::SubmitManyReply, Status>> + Send>>;
+
+    async fn submit_many(
+        &self,
+        request: Request<Streaming<v1::SubmitManyRequest>>,
+    ) -> Result<Response<Self::SubmitManyStream>, Status> {
+        let call = Call::of(&request);
+        let session = self.session(&request, &call)?;
+        let room = self.streams.clone().try_acquire_owned().map_err(|_| Refusal::Busy)?;
+        let answers = self.clone().submit_many(session, request.into_inner(), call, room);
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn outcome(

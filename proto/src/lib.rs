@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod domain;
+pub mod many;
 pub mod refusal;
 pub mod signing;
 pub mod statement;

@@ -127,6 +127,12 @@ impl std::fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+impl From<Refusal> for crate::v1::Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { code: refusal.name().to_owned(), sentence: refusal.sentence().to_owned() }
+    }
+}
+
 impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let mut status = Status::new(refusal.grpc(), refusal.sentence());

@@ -40,7 +40,7 @@ impl Tag {
         }
     }
 
-    fn over(self, message: &[u8]) -> Vec<u8> {
+    pub(crate) fn over(self, message: &[u8]) -> Vec<u8> {
         [self.bytes(), message].concat()
     }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use strife_client::{Api, BankName};
+use strife_client::{Api, BankName, Submission};
 use strife_proto::domain::{Order, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag, random};
 use strife_proto::{descriptor_pool, v1};
@@ -171,7 +171,17 @@ impl Load {
                 self.submit(api, PAYEE, &two.0, &two.1, false)
             );
         };
+        let over_a_stream = async {
+            let made = [self.make(1, "user2@Bank1", 1, false), self.make(1, "user3@Bank2", 1, false)];
+            let many = made.map(|(order, signature)| Submission { order, signature, again: false });
+            for one in &many {
+                self.auditor.lock().unwrap().asks(&one.order, Nature::default());
+            }
+            let hears = |place: usize, reply| self.auditor.lock().unwrap().hears(&many[place].order, &reply);
+            api.submit_many(&self.people[1].session, &many, hears).await;
+        };
         tokio::join!(
+            over_a_stream,
             paid_and_asked,
             pay(1, "user2@Bank1", false, true),
             pay(0, "nobody@Bank2", false, false),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use strife_certs::identity::Peer;
 use strife_daemon::lifecycle::Stop;
 use strife_daemon::ready::batches;
@@ -13,7 +13,7 @@ use strife_faults::{Bug, planted};
 use strife_proto::Refusal;
 use strife_proto::commit::{BankName, Verdict};
 use strife_proto::domain::{ReceivedOrder, key_from_wire};
-use strife_proto::signing::{KeyId, Tag, well_formed};
+use strife_proto::signing::{KeyId, well_formed};
 use strife_proto::statement::{Statement, Word};
 use strife_proto::v1::{self, link_reply::Message as Reply, link_request::Message as Asked};
 use tokio::sync::mpsc;
@@ -22,9 +22,12 @@ use tonic::{Status, Streaming};
 use crate::bank::Bank;
 use crate::command::{Answer, Command, Said, SignedOrder};
 use crate::ledger::state::PayerKnown;
+use crate::service::signers::signers;
 
 /// Replies in one frame.
 const REPLIES_PER_FRAME_MAX: usize = 256;
+/// Messages after which no more frames are waited for before those that came are answered.
+const ASKED_TOGETHER_MAX: usize = 256;
 /// Unfinished transfers listed at the most.
 const UNFINISHED_MAX: u32 = 500;
 
@@ -45,8 +48,16 @@ pub fn serve(
             };
             // an error here is a gateway that went away
             let Ok(Some(frame)) = frame else { return };
-            for request in frame.requests {
-                handle(&bank, &peer, request, &sender);
+            let mut asked = frame.requests;
+            // what has come meanwhile is verified together with it
+            while asked.len() < ASKED_TOGETHER_MAX
+                && let Some(Ok(Some(frame))) = requests.message().now_or_never()
+            {
+                asked.extend(frame.requests);
+            }
+            let signers = signers(&bank, &asked);
+            for (request, signer) in asked.into_iter().zip(signers) {
+                handle(&bank, &peer, request, signer, &sender);
             }
         }
     });
@@ -130,7 +141,7 @@ fn said_code(statement: &v1::Statement) -> String {
 }
 
 fn refused(why: Refusal) -> Reply {
-    Reply::Refusal(v1::LinkRefusal { code: why.name().to_owned(), sentence: why.sentence().to_owned() })
+    Reply::Refusal(why.into())
 }
 
 /// What a message becomes once it has passed the door.
@@ -147,6 +158,7 @@ fn handle(
     bank: &Arc<Bank>,
     peer: &Arc<Peer>,
     request: v1::LinkRequest,
+    signer: Option<KeyId>,
     sender: &mpsc::Sender<v1::LinkReply>,
 ) {
     let mut answering = Answering {
@@ -157,7 +169,7 @@ fn handle(
         begun: Instant::now(),
     };
     let passed = match request.message {
-        Some(message) => admit(bank, message, &mut answering.about),
+        Some(message) => admit(bank, message, signer, &mut answering.about),
         None => Err(Refusal::Malformed),
     };
     match passed {
@@ -176,8 +188,8 @@ fn handle(
     }
 }
 
-/// Checks everything that needs no balance.
-fn admit(bank: &Bank, message: Asked, about: &mut About) -> Result<Passed, Refusal> {
+/// Checks everything that needs no balance; `signer` is the device whose signature the message has.
+fn admit(bank: &Bank, message: Asked, signer: Option<KeyId>, about: &mut About) -> Result<Passed, Refusal> {
     Ok(Passed::Command(match message {
         Asked::Prepare(prepare) => {
             about.method = "Bank.Link/Prepare";
@@ -185,7 +197,7 @@ fn admit(bank: &Bank, message: Asked, about: &mut About) -> Result<Passed, Refus
         }
         Asked::Decide(decide) => {
             about.method = "Bank.Link/Decide";
-            let order = own_order(bank, decide.order, about)?;
+            let order = own_order(bank, decide.order, signer, about)?;
             let too_far = is_too_far(bank, &order.order);
             if too_far && !order.order.order().is_interbank() {
                 return Err(Refusal::ExpiryTooFar);
@@ -200,7 +212,7 @@ fn admit(bank: &Bank, message: Asked, about: &mut About) -> Result<Passed, Refus
         }
         Asked::Inquire(inquire) => {
             about.method = "Bank.Link/Inquire";
-            let order = own_order(bank, inquire.order, about)?;
+            let order = own_order(bank, inquire.order, signer, about)?;
             if is_too_far(bank, &order.order) {
                 return Err(Refusal::ExpiryTooFar);
             }
@@ -212,7 +224,6 @@ fn admit(bank: &Bank, message: Asked, about: &mut About) -> Result<Passed, Refus
             let order = Arc::new(ReceivedOrder::decode(cancel.order)?);
             check_own(bank, &order, about)?;
             let signature = well_formed(cancel.signature)?;
-            let signer = find_signer(bank, Tag::Cancel, &order, &signature);
             let same_person = signer.is_some_and(|signer| {
                 bank.shared.read().devices.get(&signer).is_some_and(|d| d.person == signed_in.person)
             });
@@ -267,12 +278,16 @@ fn describe(order: &ReceivedOrder, about: &mut About) {
 }
 
 /// An order of which this bank is the bank of record.
-fn own_order(bank: &Bank, wire: Option<v1::SignedOrder>, about: &mut About) -> Result<SignedOrder, Refusal> {
+fn own_order(
+    bank: &Bank,
+    wire: Option<v1::SignedOrder>,
+    signer: Option<KeyId>,
+    about: &mut About,
+) -> Result<SignedOrder, Refusal> {
     let wire = wire.ok_or(Refusal::Malformed)?;
     let order = Arc::new(ReceivedOrder::decode(wire.order)?);
     check_own(bank, &order, about)?;
     let signature = well_formed(wire.signature)?;
-    let signer = find_signer(bank, Tag::Order, &order, &signature);
     Ok(SignedOrder { order, signature, signer })
 }
 
@@ -295,13 +310,6 @@ fn check_network(bank: &Bank, order: &ReceivedOrder) -> Result<(), Refusal> {
 /// It would live longer than this bank allows.
 fn is_too_far(bank: &Bank, order: &ReceivedOrder) -> bool {
     order.order().expires_at_ms > bank.seams.now_ms().saturating_add(bank.order_life_ms_max)
-}
-
-/// The registered device whose signature it is, if it is one's.
-fn find_signer(bank: &Bank, tag: Tag, order: &ReceivedOrder, signature: &v1::Signature) -> Option<KeyId> {
-    let id = KeyId::from_slice(&signature.key_id).ok()?;
-    let public = bank.shared.read().devices.get(&id)?.public;
-    public.verify(tag, order.bytes(), signature).ok().map(|()| id)
 }
 
 /// An order of another bank whose payee is here.

@@ -4,4 +4,5 @@ pub mod admin;
 pub mod gateways;
 pub mod life;
 pub mod link;
+mod signers;
 pub mod watch;

@@ -70,7 +70,7 @@ impl Nonsense {
             1 => Reply::Statement(statement),
             2 => Reply::Ended(v1::Ended { statement: Some(statement), acknowledgement: None }),
             3 => Reply::Noted(v1::Noted {}),
-            4 => Reply::Refusal(v1::LinkRefusal { code: "NONSENSE".into(), sentence: "\u{1b}[2J".into() }),
+            4 => Reply::Refusal(v1::Refused { code: "NONSENSE".into(), sentence: "\u{1b}[2J".into() }),
             _ => Reply::Unfinished(v1::Unfinished { promises: vec![promise], outcomes: vec![outcome] }),
         };
         Some((number, wait, reply))
