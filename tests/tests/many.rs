@@ -89,12 +89,16 @@ async fn a_stream_without_a_session_or_with_too_much_at_once_ends_and_pays_nothi
     let stranger = Person::sign_in(&api, "Bank2", "user1").await;
     let order = submission(&person, &person.order(&"user2@Bank2".parse().unwrap(), 1));
     // somebody else's session, of another bank
-    let (told, _) =
-        stream(&api, &Person { session: stranger.session.clone(), ..person.clone() }, &[order.clone()]).await;
+    let (told, _) = stream(
+        &api,
+        &Person { session: stranger.session.clone(), ..person.clone() },
+        std::slice::from_ref(&order),
+    )
+    .await;
     assert!(told[0].contains("NotPayersBank"), "{told:?}");
     let mut torn = person.clone();
     torn.session = strife_client::Session::from_token(torn.session.bank.clone(), "user1", "torn".into());
-    let (told, _) = stream(&api, &torn, &[order.clone()]).await;
+    let (told, _) = stream(&api, &torn, std::slice::from_ref(&order)).await;
     assert!(told[0].contains("SessionInvalid"), "{told:?}");
     let (told, _) = stream(&api, &person, &[order]).await;
     assert!(told[0].contains("Posted"), "only now: {told:?}");
