@@ -18,7 +18,7 @@ use strife_certs::roster::Roster;
 use strife_certs::tls::Material;
 use strife_client::api::{ApiError, Trust};
 use strife_client::view::OrderState;
-use strife_client::{Api, BankName, Client, Payment, Refusal, Seams, Verdict};
+use strife_client::{Api, BankName, Client, Payment, Refusal, Seams, Submission, Verdict};
 use strife_proto::commit::{Acknowledgement, Placement, Vote};
 use strife_proto::domain::ReceivedOrder;
 use strife_proto::signing::{PublicKey, SigningKey, Tag};
@@ -28,6 +28,7 @@ use strife_proto::v1::bank_client::BankClient;
 use strife_proto::v1::gateway_server::{Gateway, GatewayServer};
 use strife_proto::v1::link_reply::Message as Reply;
 use strife_proto::v1::link_request::Message as Asked;
+use strife_proto::v1::numbered_reply::Result as Answer;
 use strife_proto::v1::transfer_reply::State;
 use strife_tests::books::Books;
 use strife_tests::network::TestNetwork;
@@ -36,7 +37,7 @@ use strife_tests::raw::{RawLink, bank_client, issue, link_refusal};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use zeroize::Zeroizing;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
@@ -247,6 +248,19 @@ impl Gateway for Door {
         self.answer(request.into_inner().order).await
     }
 
+    type SubmitManyStream = Pin<Box<dyn Stream<Item = Result<v1::SubmitManyReply, Status>> + Send>>;
+
+    /// Answers what was never asked, then the first order twice, and nothing else.
+    async fn submit_many(
+        &self,
+        _: Request<Streaming<v1::SubmitManyRequest>>,
+    ) -> Result<Response<Self::SubmitManyStream>, Status> {
+        let reply = self.answer(None).await?.into_inner();
+        let result = |number| v1::NumberedReply { number, result: Some(Answer::Reply(reply.clone())) };
+        let replies = vec![result(7), result(u64::MAX), result(0), result(0)];
+        Ok(Response::new(Box::pin(tokio_stream::iter([Ok(v1::SubmitManyReply { replies })]))))
+    }
+
     async fn outcome(&self, _: Request<v1::OutcomeRequest>) -> Result<Response<v1::TransferReply>, Status> {
         self.answer(None).await
     }
@@ -392,6 +406,14 @@ async fn a_client_believes_no_gateway_about_money_and_shows_it_no_password() {
         assert!(matches!(answer, Err(ApiError::FalseStatement(_))), "{answer:?}");
         let answer = api.submit(&payer.session, &order, &signature, false).await;
         assert!(matches!(answer, Err(ApiError::FalseStatement(_))), "{answer:?}");
+        let one = Submission { order: order.clone(), signature: signature.clone(), again: true };
+        let mut answers = Vec::new();
+        let hears = |place, answer| answers.push((place, answer));
+        api.submit_many(&payer.session, &[one.clone(), one], hears).await;
+        assert!(
+            matches!(&answers[..], [(0, Err(ApiError::FalseStatement(_))), (1, Err(ApiError::Unknown(_)))]),
+            "{answers:?}"
+        );
         let answer = api.outcome(&payer.session, &order).await;
         assert!(matches!(answer, Err(ApiError::FalseStatement(_))), "{answer:?}");
         let answer = api.cancel(&payer.session, &order, &payer.device).await;

@@ -51,7 +51,7 @@ impl Place {
         }
     }
 
-    fn write(&self) -> &'static str {
+    fn replace(&self) -> &'static str {
         match self.index {
             Index::Outcomes => {
                 "INSERT OR REPLACE INTO outcomes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
@@ -136,7 +136,7 @@ impl Rows {
             let (Some(columns), true) = (slot.now, slot.changed) else { continue };
             let now = digest(columns.iter().map(ValueRef::from));
             self.sums.change(Segment::at(place.index, place.bank.clone(), &place.id), slot.before, now);
-            transaction.prepare_cached(place.write())?.execute(params_from_iter(columns))?;
+            transaction.prepare_cached(place.replace())?.execute(params_from_iter(columns))?;
         }
         Ok(())
     }

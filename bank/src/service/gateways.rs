@@ -88,7 +88,14 @@ impl bank_server::Bank for Gateways {
             0 => PAGE_SIZE_USUAL,
             size => size.min(PAGE_SIZE_MAX),
         } as usize;
-        self.bank.wait_projected(asked.at_least_position).await?;
+        // the newest page has all that is committed by now; projections that cannot follow show what they have
+        let newest = asked.cursor.is_empty().then(|| self.bank.shared.read().next_position - 1);
+        let position = newest.unwrap_or_default().max(asked.at_least_position);
+        if let Err(busy) = self.bank.wait_projected(position).await
+            && *self.bank.projected.borrow() < asked.at_least_position
+        {
+            return Err(busy.into());
+        }
         let currency = {
             let state = self.bank.shared.read();
             state.accounts.get(&number).map(|account| account.currency).ok_or(Refusal::NotFound)?
