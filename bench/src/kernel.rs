@@ -15,6 +15,20 @@ pub(crate) struct Used {
     pub bytes_written: u64,
 }
 
+impl Used {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let bytes_written = self.bytes_written + other.bytes_written;
+        Self { cpu_us: self.cpu_us + other.cpu_us, bytes_written }
+    }
+
+    /// What came after an earlier look.
+    pub(crate) fn since(self, before: Self) -> Self {
+        let bytes_written = self.bytes_written.saturating_sub(before.bytes_written);
+        Self { cpu_us: self.cpu_us.saturating_sub(before.cpu_us), bytes_written }
+    }
+}
+
 /// Microseconds of one tick of `/proc/<pid>/stat`: the kernel shows hundredths of a second (`USER_HZ`).
 const TICK_US: u64 = 10_000;
 

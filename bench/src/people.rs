@@ -1,10 +1,11 @@
-//! People with keys of their own, signed in over a few client certificates.
+//! People with keys of their own, signed in over a few client certificates. Their number and the money that they have
+//! must never keep a transfer from being posted.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use strife_client::{AccountNumber, Api, BankName, Currency, Money, Seams, Session};
+use strife_client::{AccountNumber, Api, BankName, ClientSettings, Currency, Money, Seams, Session};
 use strife_proto::commit::{Key, TransferId};
 use strife_proto::domain::{Order, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag, random};
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
-use crate::world::{BANKS, World};
+use crate::world::{NETWORK, World};
 
 /// Log-ins over one certificate: below what a gateway lets through in a minute.
 const PEOPLE_PER_CLIENT: usize = 100;
@@ -28,64 +29,73 @@ pub(crate) struct Person {
     pub bank: BankName,
     /// Their account.
     pub account: AccountNumber,
-    /// Their connection to the gateway, shared with others.
+    /// Their connection to the gateway, shared with others of their group.
     pub channel: Channel,
     /// The call's metadata of their session.
     pub bearer: tonic::metadata::MetadataValue<tonic::metadata::Ascii>,
     device: SigningKey,
 }
 
-/// Everybody: the first half at the first bank.
+/// Everybody.
 pub(crate) struct People {
-    /// By bank.
-    pub at: [Vec<Person>; 2],
-    /// What the statements of both banks are verified with.
+    /// By bank, as many at each.
+    pub at: Vec<Vec<Person>>,
+    /// What the statements of all banks are verified with.
     pub trust: strife_client::api::Trust,
 }
 
 impl People {
-    /// Adds people at both banks and signs all of them in.
+    /// Adds people at all banks and signs all of them in.
     ///
     /// # Errors
     /// A door refused what it should not.
     pub(crate) async fn sign_in(world: &World, count: usize) -> anyhow::Result<Self> {
         let settings = world.client("verifier")?;
         let trust = world.trust(&settings)?;
-        let mut at = [Vec::new(), Vec::new()];
-        for (index, people) in at.iter_mut().enumerate() {
-            let share = count / BANKS.len();
-            for group in 0..share.div_ceil(PEOPLE_PER_CLIENT) {
-                let first = group * PEOPLE_PER_CLIENT;
+        let mut everybody = Self { at: Vec::new(), trust };
+        for bank in &world.banks {
+            let share = count / world.banks.len();
+            let mut people = Vec::new();
+            for first in (0..share).step_by(PEOPLE_PER_CLIENT) {
                 let logins = first..share.min(first + PEOPLE_PER_CLIENT);
-                people.extend(sign_in_group(world, index, group, logins).await?);
+                let settings = world.client(&format!("people-{bank}-{first}"))?;
+                people.extend(sign_in_group(world, bank, &settings, logins).await?);
             }
+            everybody.at.push(people);
         }
-        Ok(Self { at, trust })
+        Ok(everybody)
+    }
+
+    /// Somebody.
+    ///
+    /// # Errors
+    /// There is no such bank, or nobody at that place there.
+    pub(crate) fn person(&self, (bank, place): (usize, usize)) -> anyhow::Result<&Person> {
+        self.at.get(bank).and_then(|people| people.get(place)).context("there is no such person")
     }
 }
 
 async fn sign_in_group(
     world: &World,
-    index: usize,
-    group: usize,
+    bank: &BankName,
+    settings: &ClientSettings,
     logins: std::ops::Range<usize>,
 ) -> anyhow::Result<Vec<Person>> {
-    let settings = world.client(&format!("people{index}-{group}"))?;
     let api = Arc::new(Api::new(
-        world.trust(&settings)?,
+        world.trust(settings)?,
         &world.gateway_address(),
         60_000,
         Seams::of_this_machine(),
     ));
-    let channel = world.connect(&settings, false)?;
+    let (channel, admin) = (world.connect(settings, false)?, world.admin(bank)?);
     let mut joining = JoinSet::new();
     let mut people = Vec::new();
     for number in logins {
         if joining.len() >= JOINING_MAX {
             people.extend(joining.join_next().await.transpose()?.transpose()?);
         }
-        let (api, channel, admin) = (api.clone(), channel.clone(), world.admin(index)?);
-        joining.spawn(async move { join(&api, channel, admin, index, number).await });
+        let (api, channel, admin, bank) = (api.clone(), channel.clone(), admin.clone(), bank.clone());
+        joining.spawn(async move { join(&api, channel, admin, bank, number).await });
     }
     while let Some(person) = joining.join_next().await {
         people.push(person??);
@@ -97,7 +107,7 @@ async fn join(
     api: &Api,
     channel: Channel,
     mut admin: v1::bank_admin_client::BankAdminClient<Channel>,
-    index: usize,
+    bank: BankName,
     number: usize,
 ) -> anyhow::Result<Person> {
     let login = format!("p{number}");
@@ -122,35 +132,27 @@ async fn join(
         request_id: request_id()?,
     };
     admin.cash_entry(cash).await?;
-    let bank = BankName::new(BANKS[index])?;
     let device = SigningKey::from_seed(&random::<32>()?)?;
     let session: Session = api.log_in(&bank, &login, Zeroizing::new(password), &device).await?;
     let bearer = format!("Bearer {}", session.token()).parse().context("a token that is no text")?;
     Ok(Person { bank, account: account.parse()?, channel, bearer, device })
 }
 
-/// An order that is ready to be sent.
-pub(crate) struct Signed {
-    /// Who sends it: bank and place.
-    pub payer: (usize, usize),
-    /// Its bytes, to be judged by.
-    pub order: ReceivedOrder,
-    /// What is sent.
-    pub request: v1::SubmitRequest,
-}
-
 impl Person {
-    /// An order of a cent to somebody.
+    /// A signed order of a cent to an account.
     ///
     /// # Errors
     /// Never for what this program makes.
-    pub(crate) fn order(&self, to: &Person) -> anyhow::Result<(ReceivedOrder, v1::SubmitRequest)> {
+    pub(crate) fn order(
+        &self,
+        (to, at): (AccountNumber, &BankName),
+    ) -> anyhow::Result<(ReceivedOrder, v1::SubmitRequest)> {
         let now_ms = strife_client::now_ms();
         let order = Order {
-            network: "bench".into(),
+            network: NETWORK.into(),
             key: Key { bank: self.bank.clone(), id: TransferId(*uuid::Uuid::now_v7().as_bytes()) },
             payer: self.account,
-            payee: format!("{}@{}", to.account, to.bank).parse()?,
+            payee: format!("{to}@{at}").parse()?,
             amount: Money::new(1, Currency::new("EUR")?)?,
             memo: String::new(),
             made_at_ms: now_ms,
