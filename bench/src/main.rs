@@ -7,10 +7,13 @@
 mod drive;
 mod echo;
 mod floor;
+mod growth;
 mod kernel;
 mod meter;
 mod orders;
+mod overload;
 mod people;
+mod postgres;
 mod ratio;
 mod report;
 mod rounds;
@@ -20,13 +23,15 @@ mod table;
 mod timed;
 mod world;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::growth::{Fill, Sizes};
 use crate::people::People;
+use crate::postgres::{Binaries, Peer};
 use crate::rounds::{Load, Rig};
 use crate::settings::ReadBack;
 use crate::table::Row;
@@ -55,8 +60,19 @@ struct Arguments {
     #[arg(long, default_value_t = 1_000)]
     people: usize,
     /// Every row of the table of targets; exit code 1 if one is short.
-    #[arg(long)]
+    #[arg(long, group = "form")]
     all: bool,
+    /// Also a peer, with as many in flight, and the row that compares both; the work is `interbank`.
+    #[arg(long, value_enum, conflicts_with = "form")]
+    peer: Option<PeerKind>,
+    /// The peak, and a load of four times as much.
+    #[arg(long, group = "form")]
+    overload: bool,
+    /// What a transfer and a page of history cost where there is more of everything.
+    #[arg(long, group = "form")]
+    growth: bool,
+    #[command(flatten)]
+    sizes: Sizes,
     /// Where the network's folder is made; on a disk, never on a tmpfs.
     #[arg(long, default_value = "target")]
     dir: PathBuf,
@@ -100,6 +116,13 @@ impl Work {
     }
 }
 
+/// What the network is measured beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PeerKind {
+    /// Two PostgreSQL clusters with two-phase commit, started from what is installed here.
+    Postgres,
+}
+
 /// What this program is when it runs itself.
 #[derive(Subcommand)]
 enum Part {
@@ -123,6 +146,20 @@ enum Part {
         #[arg(long)]
         port: u16,
     },
+    /// (Used by the bench itself.) Fill a bank's data folder.
+    #[command(name = "run-maker", hide = true)]
+    Maker {
+        #[arg(long)]
+        bank: String,
+        #[arg(long)]
+        data: PathBuf,
+        #[arg(long)]
+        keys: PathBuf,
+        #[arg(long)]
+        list: PathBuf,
+        #[command(flatten)]
+        fill: Fill,
+    },
 }
 
 fn main() -> ExitCode {
@@ -143,6 +180,9 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
         Some(Part::Bank { config }) => return strife_bank::run::daemon(&config).map(|()| true),
         Some(Part::Gateway { config }) => return strife_gateway::run::daemon(&config).map(|()| true),
         Some(Part::Echo { network, port }) => return echo::serve(&network, port).map(|()| true),
+        Some(Part::Maker { bank, data, keys, list, fill }) => {
+            return growth::fill(&data, &keys, &bank, fill, &list).map(|()| true);
+        }
         None => {}
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -152,31 +192,61 @@ fn run(arguments: Arguments) -> anyhow::Result<bool> {
 async fn bench(arguments: &Arguments) -> anyhow::Result<bool> {
     let rounds = arguments.rounds.max(1);
     let window = Duration::from_secs(arguments.seconds) / rounds;
+    if arguments.growth {
+        return Ok(show(
+            &growth::growth(&arguments.dir, arguments.people, rounds, window, arguments.sizes).await?,
+        ));
+    }
     let world = World::start(&arguments.dir, 2, async |_| Ok(())).await?;
     let filesystem = kernel::filesystem(&world.dir)?;
     eprintln!("{} people sign in …", arguments.people);
     let people = People::sign_in(&world, arguments.people).await?;
     let read_back = ReadBack::of(&world, &people).await?;
-    let mut rig = Rig::new(world, people)?;
-    let loads = if arguments.all { table::loads() } else { alone(arguments.work, arguments.in_flight) };
-    let measured = rig.measure(&loads, rounds, window).await?;
-    for load in &loads {
-        if let Load::Work(work, calls) = *load {
-            let line = report::line(&measured, (work, calls), &read_back, &filesystem);
-            println!("{}", serde_json::to_string(&line)?);
+    let rig = Rig::new(world, people)?;
+    if arguments.overload {
+        return Ok(show(&overload::overload(&mut { rig }, rounds, window).await?));
+    }
+
+    let in_flight = if arguments.all { table::BESIDE_PEER } else { arguments.in_flight };
+    let wants_peer = arguments.all || arguments.peer.is_some();
+    let (peer, missing) =
+        if wants_peer { start_peer(&arguments.dir, in_flight).await? } else { (None, None) };
+    let loads = if arguments.all {
+        table::loads(peer.is_some())
+    } else {
+        let work = if wants_peer { Work::Interbank } else { arguments.work };
+        alone(work, in_flight, peer.is_some())
+    };
+    let measured = rig.beside(peer).measure(&loads, rounds, window).await?;
+    for line in loads.iter().filter_map(|load| report::line(&measured, *load, &read_back, &filesystem)) {
+        println!("{}", serde_json::to_string(&line)?);
+    }
+    Ok(match (arguments.all, wants_peer) {
+        (true, _) => show(&table::rows(&measured, missing.as_deref())),
+        (false, true) => show(&[table::peer(&measured, in_flight, missing.as_deref())]),
+        (false, false) => true,
+    })
+}
+
+/// Starts the peer; where it is not installed, says so loudly, and says why.
+async fn start_peer(dir: &Path, pairs: usize) -> anyhow::Result<(Option<Peer>, Option<String>)> {
+    match Binaries::find() {
+        Ok(binaries) => Ok((Some(Peer::start(&binaries, dir, pairs).await?), None)),
+        Err(missing) => {
+            eprintln!("skipped: {missing}");
+            Ok((None, Some(missing.to_string())))
         }
     }
-    if !arguments.all {
-        return Ok(true);
-    }
-    Ok(show(&table::rows(&measured)))
 }
 
 /// One kind of work with its floors.
-fn alone(work: Work, calls: usize) -> Vec<Load> {
+fn alone(work: Work, calls: usize, with_peer: bool) -> Vec<Load> {
     let mut loads = vec![Load::Echo(1), Load::Append, Load::Work(work, calls)];
     if calls != 1 {
         loads.push(Load::Echo(calls));
+    }
+    if with_peer {
+        loads.push(Load::Postgres(calls));
     }
     loads
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use crate::kernel::{Used, flushes, used};
+use crate::kernel::{Used, flushes, used, used_with_children};
 
 /// The driver's name among the processes.
 pub(crate) const DRIVER: &str = "driver";
@@ -20,8 +20,10 @@ const READ_BYTES: usize = 64 * 1024;
 /// What is read.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    /// The processes of each name.
-    pub processes: Vec<(String, Vec<u32>)>,
+    /// Each process.
+    pub processes: Vec<(String, u32)>,
+    /// Each process that is to be counted with those that it started.
+    pub families: Vec<(String, u32)>,
     /// The data folder of each bank.
     pub journals: Vec<(String, PathBuf)>,
     /// The newest RPC log of each daemon.
@@ -104,9 +106,9 @@ impl Meter {
     }
 
     fn used(&self) -> anyhow::Result<BTreeMap<String, Used>> {
-        let of =
-            |pids: &[u32]| pids.iter().try_fold(Used::default(), |sum, pid| anyhow::Ok(sum.and(used(*pid)?)));
-        self.processes.iter().map(|(name, pids)| Ok((name.clone(), of(pids)?))).collect()
+        let processes = self.processes.iter().map(|(name, pid)| Ok((name.clone(), used(*pid)?)));
+        let families = self.families.iter().map(|(name, pid)| Ok((name.clone(), used_with_children(*pid)?)));
+        processes.chain(families).collect()
     }
 
     fn journals(&self) -> anyhow::Result<BTreeMap<String, Batches>> {
@@ -118,6 +120,11 @@ impl Spent {
     /// Handed to the disk by everything but the driver.
     pub(crate) fn servers_bytes(&self) -> u64 {
         self.servers().map(|used| used.bytes_written).sum()
+    }
+
+    /// CPU of everything but the driver, in microseconds.
+    pub(crate) fn servers_cpu_us(&self) -> u64 {
+        self.servers().map(|used| used.cpu_us).sum()
     }
 
     fn servers(&self) -> impl Iterator<Item = &Used> {

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use strife_proto::commit::Verdict;
-use strife_proto::domain::ReceivedOrder;
+use strife_proto::commit::{BankName, Verdict};
+use strife_proto::domain::{AccountNumber, ReceivedOrder};
 use strife_proto::statement::{Statement, Word};
 use strife_proto::v1;
 use strife_proto::v1::transfer_reply::State;
@@ -28,6 +28,8 @@ pub(crate) struct Signed {
 pub(crate) struct Orders {
     people: Arc<People>,
     work: Work,
+    /// Accounts at the first bank that are paid instead of the people's own, one after another.
+    payees: Vec<AccountNumber>,
     ready: Vec<Signed>,
     /// How many were ever signed: the next order's place in the pattern of who pays whom.
     signed: usize,
@@ -36,7 +38,13 @@ pub(crate) struct Orders {
 impl Orders {
     /// None yet.
     pub(crate) fn of(people: Arc<People>, work: Work) -> Self {
-        Self { people, work, ready: Vec::new(), signed: 0 }
+        Self { people, work, payees: Vec::new(), ready: Vec::new(), signed: 0 }
+    }
+
+    /// Has payments to the first bank spread over these accounts there.
+    pub(crate) fn paying(mut self, payees: Vec<AccountNumber>) -> Self {
+        self.payees = payees;
+        self
     }
 
     /// Signs until so many are ready, and hands them out.
@@ -71,7 +79,9 @@ impl Orders {
         // not to oneself
         let place = if (to, place) == payer { (place + 1) % payees } else { place };
         let payee = self.people.person((to, place))?;
-        let (order, request) = self.people.person(payer)?.order((payee.account, &payee.bank))?;
+        let spread = self.payees.get(round % self.payees.len().max(1)).filter(|_| to == 0);
+        let payee: (AccountNumber, &BankName) = (*spread.unwrap_or(&payee.account), &payee.bank);
+        let (order, request) = self.people.person(payer)?.order(payee)?;
         Ok(Signed { payer, order, request })
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::Work;
 use crate::meter::Batches;
 use crate::ratio::{ratio, rounded};
 use crate::rounds::{Load, Rounds};
@@ -78,20 +77,24 @@ struct RoundLine {
     append_p50_us: Option<u64>,
 }
 
-/// The line of one kind of work.
+/// The line of a load; `None` for a floor, which stands on the lines of the others.
 pub(crate) fn line<'a>(
     rounds: &'a Rounds,
-    (work, calls): (Work, usize),
+    load: Load,
     settings: &'a ReadBack,
     filesystem: &'a str,
-) -> Line<'a> {
-    let load = Load::Work(work, calls);
+) -> Option<Line<'a>> {
+    let (work, calls) = match load {
+        Load::Echo(_) | Load::Append => return None,
+        Load::Work(work, calls) => (work.name(), calls),
+        Load::Postgres(calls) => ("postgres", calls),
+    };
     let slices = rounds.of(load);
     let median = |figure: fn(&Slice) -> u64| rounds.median(load, figure).unwrap_or(0);
     let total = slices.iter().map(Slice::calls).sum();
-    Line {
+    Some(Line {
         version: 2,
-        work: work.name(),
+        work,
         in_flight: calls,
         calls: total,
         window_ms: slices.iter().map(|slice| slice.window.as_millis()).sum(),
@@ -116,7 +119,7 @@ pub(crate) fn line<'a>(
         },
         rounds: (0..slices.len()).filter_map(|round| one(rounds, load, calls, round)).collect(),
         settings,
-    }
+    })
 }
 
 /// Flushes of the disk for each call over some slices, where the kernel counts them.

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
+use strife_client::AccountNumber;
+
 use crate::Work;
 use crate::drive::{pay, read};
 use crate::floor::Floors;
 use crate::orders::Orders;
 use crate::people::People;
+use crate::postgres::Peer;
 use crate::slice::{Slice, median};
 use crate::world::World;
 
@@ -22,6 +26,8 @@ pub(crate) enum Load {
     Append,
     /// A kind of work, so many calls in flight.
     Work(Work, usize),
+    /// Transfers between two PostgreSQL clusters, so many in flight.
+    Postgres(usize),
 }
 
 /// All slices, by load and in the order of the rounds.
@@ -36,6 +42,8 @@ pub(crate) struct Rig {
     pub people: Arc<People>,
     floors: Floors,
     orders: BTreeMap<Work, Orders>,
+    payees: Vec<AccountNumber>,
+    peer: Option<Peer>,
 }
 
 impl Rig {
@@ -45,7 +53,19 @@ impl Rig {
     /// Files that cannot be made.
     pub(crate) fn new(world: World, people: People) -> anyhow::Result<Self> {
         let (people, floors) = (Arc::new(people), Floors::new(&world)?);
-        Ok(Self { world, people, floors, orders: BTreeMap::new() })
+        Ok(Self { world, people, floors, orders: BTreeMap::new(), payees: Vec::new(), peer: None })
+    }
+
+    /// Beside which a peer is measured.
+    pub(crate) fn beside(mut self, peer: Option<Peer>) -> Self {
+        self.peer = peer;
+        self
+    }
+
+    /// Has payments to the first bank spread over these accounts there.
+    pub(crate) fn paying(mut self, payees: Vec<AccountNumber>) -> Self {
+        self.payees = payees;
+        self
     }
 
     /// Runs rounds of slices. Floors take half as long as work.
@@ -78,15 +98,25 @@ impl Rig {
     /// # Errors
     /// As [`Self::measure`].
     pub(crate) async fn slice(&mut self, load: Load, window: Duration) -> anyhow::Result<Slice> {
-        let Self { world, people, floors, orders } = self;
+        let Self { world, people, floors, orders, payees, peer } = self;
         match load {
             Load::Echo(calls) => floors.echo(world, calls, window / 2).await,
             Load::Append => floors.append(window / 4),
             Load::Work(work, calls) if work.pays() => {
-                let orders = orders.entry(work).or_insert_with(|| Orders::of(people.clone(), work));
+                let new = || Orders::of(people.clone(), work).paying(payees.clone());
+                let orders = orders.entry(work).or_insert_with(new);
                 pay(world, people, orders, calls, window).await
             }
             Load::Work(work, calls) => read(world, people, work, calls, window).await,
+            Load::Postgres(calls) => {
+                let peer = peer.as_ref().context("no PostgreSQL was started")?;
+                let slice = peer.slice(calls, window).await?;
+                eprintln!(
+                    "PostgreSQL: {} transfers began anew so far, since rows were locked",
+                    peer.retries()
+                );
+                Ok(slice)
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use strife_proto::v1;
 use strife_proto::v1::gateway_client::GatewayClient;
 use strife_proto::v1::transfer_reply::State;
 
-use crate::people::People;
+use crate::people::{AUTHORIZATION, People};
 use crate::world::{GATEWAY, NETWORK, World};
 
 /// How a bank says how durable it is.
@@ -100,7 +100,7 @@ async fn forge_session(people: &People) -> anyhow::Result<String> {
     let (rest, signature) = token.rsplit_once('.').context("a token without a signature")?;
     let forged: String = signature.chars().rev().collect();
     let mut request = tonic::Request::new(v1::AccountsRequest {});
-    request.metadata_mut().insert("authorization", format!("{rest}.{forged}").parse()?);
+    request.metadata_mut().insert(AUTHORIZATION, format!("{rest}.{forged}").parse()?);
     match GatewayClient::new(person.channel.clone()).accounts(request).await {
         Ok(_) => bail!("a forged session was let in"),
         Err(status) => refused(&status).context("a forged session"),

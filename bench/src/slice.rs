@@ -40,6 +40,11 @@ impl Slice {
     pub(crate) fn percentile_us(&self, percent: usize) -> u64 {
         percentile(&self.latencies_us, percent)
     }
+
+    /// CPU of everything but the driver for each call, in microseconds.
+    pub(crate) fn servers_cpu_us(&self) -> u64 {
+        self.spent.servers_cpu_us() / self.calls().max(1)
+    }
 }
 
 /// The middle one; of an even number the lower of the two.

@@ -90,12 +90,16 @@ impl fmt::Display for Row {
 
 /// Calls in flight where the network is busy.
 pub(crate) const BUSY: usize = 256;
+/// Calls in flight beside the peer.
+pub(crate) const BESIDE_PEER: usize = 64;
+/// A third.
+const PEER_P99_MAX: f64 = 0.333;
 const INTERBANK: Load = Load::Work(Work::Interbank, BUSY);
 const ECHO: Load = Load::Echo(BUSY);
 
 /// What has to be run for the table, neighbours beside each other, and the kinds of work that have no row.
-pub(crate) fn loads() -> Vec<Load> {
-    vec![
+pub(crate) fn loads(with_peer: bool) -> Vec<Load> {
+    let mut loads = vec![
         Load::Echo(1),
         Load::Append,
         Load::Work(Work::Interbank, 1),
@@ -106,11 +110,17 @@ pub(crate) fn loads() -> Vec<Load> {
         Load::Work(Work::Balance, BUSY),
         Load::Work(Work::History, BUSY),
         Load::Work(Work::HotPayer, BUSY),
-    ]
+        Load::Echo(BESIDE_PEER),
+        Load::Work(Work::Interbank, BESIDE_PEER),
+    ];
+    if with_peer {
+        loads.push(Load::Postgres(BESIDE_PEER));
+    }
+    loads
 }
 
 /// The table's rows.
-pub(crate) fn rows(rounds: &Rounds) -> Vec<Row> {
+pub(crate) fn rows(rounds: &Rounds, no_peer: Option<&str>) -> Vec<Row> {
     let faster = |a, b| rounds.compare([a, b], |a, b| ratio(a.per_second(), b.per_second()));
     let work = |work| Load::Work(work, BUSY);
     let not_run = "it was not run";
@@ -151,7 +161,24 @@ pub(crate) fn rows(rounds: &Rounds) -> Vec<Row> {
             faster(work(Work::HotPayee), INTERBANK),
             not_run,
         ),
+        peer(rounds, BESIDE_PEER, no_peer),
     ]
+}
+
+/// The network beside two PostgreSQL clusters, so many in flight; skipped where there are none.
+pub(crate) fn peer(rounds: &Rounds, calls: usize, missing: Option<&str>) -> Row {
+    let pair = [Load::Work(Work::Interbank, calls), Load::Postgres(calls)];
+    let faster = rounds.compare(pair, |a, b| ratio(a.per_second(), b.per_second()));
+    let slowest = rounds.compare(pair, |a, b| ratio(a.percentile_us(99), b.percentile_us(99)));
+    let figure = |name, measured, target| Figure { name, measured, target };
+    let figures = faster.zip(slowest).map(|(faster, slowest)| {
+        vec![
+            figure("rate ", faster, Target::AtLeast(4.0)),
+            figure("p99 ", slowest, Target::AtMost(PEER_P99_MAX)),
+        ]
+    });
+    let name = "interbank ÷ two PostgreSQL clusters with two-phase commit";
+    Row { name, figures: figures.ok_or_else(|| missing.unwrap_or("it was not run").to_owned()) }
 }
 
 /// A transfer alone in parts of what it cannot do without: two synced appends and three echoes, of the same round.

@@ -260,14 +260,25 @@ impl World {
     /// What is measured: banks, gateway, and this program, which drives them.
     pub(crate) fn meter(&self) -> Meter {
         let daemons = || self.daemons.iter().filter(|(name, _)| name != ECHO);
-        let mut processes: Vec<_> = daemons().map(|(name, child)| (name.clone(), vec![child.id()])).collect();
-        processes.push((DRIVER.to_owned(), vec![std::process::id()]));
+        let mut processes: Vec<_> = daemons().map(|(name, child)| (name.clone(), child.id())).collect();
+        processes.push((DRIVER.to_owned(), std::process::id()));
         Meter {
             processes,
+            families: Vec::new(),
             journals: self.banks.iter().map(|bank| (bank.to_string(), self.data_dir(bank))).collect(),
             logs: daemons().map(|(name, _)| (name.clone(), self.log(name, "rpc"))).collect(),
             dir: self.dir.clone(),
         }
+    }
+
+    /// Where a bank's keys are.
+    pub(crate) fn keys_dir(&self, bank: &BankName) -> PathBuf {
+        self.network.files_of(&Identity::Bank(bank.clone())).dir
+    }
+
+    /// A daemon's process.
+    pub(crate) fn pid(&self, name: &str) -> Option<u32> {
+        self.daemons.iter().find(|(daemon, _)| daemon == name).map(|(_, child)| child.id())
     }
 
     /// Where a daemon logs a stream.
@@ -304,7 +315,10 @@ impl World {
 }
 
 /// This very program, without what the environment says about settings: daemons run as they are shipped.
-fn itself() -> anyhow::Result<Command> {
+///
+/// # Errors
+/// The system does not say where it is.
+pub(crate) fn itself() -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("STRIFE_") {
