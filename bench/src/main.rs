@@ -202,9 +202,9 @@ async fn bench(arguments: &Arguments) -> anyhow::Result<bool> {
     eprintln!("{} people sign in …", arguments.people);
     let people = People::sign_in(&world, arguments.people).await?;
     let read_back = ReadBack::of(&world, &people).await?;
-    let rig = Rig::new(world, people)?;
+    let mut rig = Rig::new(world, people)?;
     if arguments.overload {
-        return Ok(show(&overload::overload(&mut { rig }, rounds, window).await?));
+        return Ok(show(&overload::overload(&mut rig, rounds, window).await?));
     }
 
     let in_flight = if arguments.all { table::BESIDE_PEER } else { arguments.in_flight };

@@ -5,14 +5,24 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use strife_bank::journal::store;
+use strife_bank::projection;
 
 use crate::kernel::{Used, flushes, used, used_with_children};
 
 /// The driver's name among the processes.
 pub(crate) const DRIVER: &str = "driver";
+
+/// How long journals must stand still to be at rest, how often they are looked at, and how long that may take.
+const REST: Duration = Duration::from_millis(30);
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+const REST_MAX: Duration = Duration::from_secs(120);
+/// How long a bank may be busy with its file.
+const BUSY_MAX: Duration = Duration::from_secs(5);
 
 /// Bytes of a log that are looked at together.
 const READ_BYTES: usize = 64 * 1024;
@@ -105,6 +115,37 @@ impl Meter {
         Ok(spent)
     }
 
+    /// Waits until the banks have nothing left to do: the journals rest and the projections have reached them. Returns
+    /// when that was first so.
+    ///
+    /// # Errors
+    /// A file cannot be read, or it never comes to rest.
+    pub(crate) async fn rest(&self) -> anyhow::Result<Instant> {
+        let began = Instant::now();
+        let (mut since, mut before) = (began, self.journals()?);
+        while since.elapsed() < REST || !self.projected(&before)? {
+            ensure!(began.elapsed() < REST_MAX, "the banks do not come to rest");
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let now = self.journals()?;
+            if now != before || !self.projected(&now)? {
+                (since, before) = (Instant::now(), now);
+            }
+        }
+        Ok(since)
+    }
+
+    /// The projections hold all of the journals.
+    fn projected(&self, journals: &BTreeMap<String, Batches>) -> anyhow::Result<bool> {
+        for (name, dir) in &self.journals {
+            let connection = open(&dir.join(projection::FILE))?;
+            let batch: i64 = connection.query_row("SELECT batch FROM progress", [], |row| row.get(0))?;
+            if journals.get(name).is_some_and(|journal| journal.batches > batch.cast_unsigned()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn used(&self) -> anyhow::Result<BTreeMap<String, Used>> {
         let processes = self.processes.iter().map(|(name, pid)| Ok((name.clone(), used(*pid)?)));
         let families = self.families.iter().map(|(name, pid)| Ok((name.clone(), used_with_children(*pid)?)));
@@ -134,16 +175,21 @@ impl Spent {
 
 /// All batches of a bank's journal, by its last one: numbers and positions have no gaps.
 fn journal(dir: &Path) -> anyhow::Result<Batches> {
-    let path = dir.join(strife_bank::journal::store::FILE);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let connection = open(&dir.join(store::FILE))?;
     let last = "SELECT number, first_position + count - 1 FROM batches ORDER BY number DESC LIMIT 1";
     let row = connection
         .query_row(last, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
         .optional()?;
     let (number, position) = row.unwrap_or_default();
     Ok(Batches { batches: number.try_into()?, entries: position.try_into()? })
+}
+
+/// A file of a running bank, for reading alone and only for a moment.
+fn open(path: &Path) -> anyhow::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    Ok(connection)
 }
 
 fn length(path: &Path) -> anyhow::Result<u64> {

@@ -160,7 +160,7 @@ async fn storm(
     let rate = (peak.per_second() * TIMES).max(1);
     let count = (rate * micros(window) / 1_000_000).clamp(1, CALLS_MAX);
     let orders = Arc::new(pool.take(usize::try_from(count)?)?);
-    let books = Books::open(world).await?;
+    let books = Books::open(world, true).await?;
     let (told, held_back, window) =
         open_loop(people, &orders, channels, rate, usize::try_from(count)?).await?;
 

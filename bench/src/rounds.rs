@@ -44,6 +44,7 @@ pub(crate) struct Rig {
     orders: BTreeMap<Work, Orders>,
     payees: Vec<AccountNumber>,
     peer: Option<Peer>,
+    counts_money: bool,
 }
 
 impl Rig {
@@ -53,7 +54,8 @@ impl Rig {
     /// Files that cannot be made.
     pub(crate) fn new(world: World, people: People) -> anyhow::Result<Self> {
         let (people, floors) = (Arc::new(people), Floors::new(&world)?);
-        Ok(Self { world, people, floors, orders: BTreeMap::new(), payees: Vec::new(), peer: None })
+        let (orders, payees) = (BTreeMap::new(), Vec::new());
+        Ok(Self { world, people, floors, orders, payees, peer: None, counts_money: true })
     }
 
     /// Beside which a peer is measured.
@@ -62,9 +64,10 @@ impl Rig {
         self
     }
 
-    /// Has payments to the first bank spread over these accounts there.
+    /// Has payments to the first bank spread over these accounts there, which may be so many that the money is not
+    /// counted after each slice: whoever measures does it at the end.
     pub(crate) fn paying(mut self, payees: Vec<AccountNumber>) -> Self {
-        self.payees = payees;
+        (self.payees, self.counts_money) = (payees, false);
         self
     }
 
@@ -98,14 +101,14 @@ impl Rig {
     /// # Errors
     /// As [`Self::measure`].
     pub(crate) async fn slice(&mut self, load: Load, window: Duration) -> anyhow::Result<Slice> {
-        let Self { world, people, floors, orders, payees, peer } = self;
+        let Self { world, people, floors, orders, payees, peer, counts_money } = self;
         match load {
             Load::Echo(calls) => floors.echo(world, calls, window / 2).await,
             Load::Append => floors.append(window / 4),
             Load::Work(work, calls) if work.pays() => {
                 let new = || Orders::of(people.clone(), work).paying(payees.clone());
                 let orders = orders.entry(work).or_insert_with(new);
-                pay(world, people, orders, calls, window).await
+                pay(world, people, orders, (calls, window), *counts_money).await
             }
             Load::Work(work, calls) => read(world, people, work, calls, window).await,
             Load::Postgres(calls) => {

@@ -40,7 +40,7 @@ const BATCH: usize = 1024;
 /// People who pay, at most; everybody is paid.
 const PAYERS_MAX: u64 = 10_000;
 /// What payers have, in cents.
-const MONEY: i64 = 1_000_000_000_000;
+const MONEY: i64 = 1_000_000_000;
 /// How long the orders and sessions in the journal live, in milliseconds.
 const LIFE_MS: i64 = 3_600_000;
 
@@ -58,6 +58,17 @@ pub(crate) struct Fill {
     pub depth: u64,
 }
 
+impl Fill {
+    fn payers(self) -> u64 {
+        PAYERS_MAX.min(self.accounts / 2).max(1)
+    }
+
+    /// What is on all accounts together, in cents.
+    pub(crate) fn money(self) -> anyhow::Result<i64> {
+        Ok(i64::try_from(self.payers())? * MONEY)
+    }
+}
+
 /// Fills a data folder, takes a snapshot of it, and lists its accounts in a file, the one with the long history first.
 ///
 /// # Errors
@@ -66,7 +77,7 @@ pub(crate) fn fill(dir: &Path, keys_dir: &Path, bank: &str, fill: Fill, list: &P
     let own = Own { bank: BankName::new(bank)?, network: NETWORK.to_owned() };
     let maker = Maker::open(dir, keys_dir, own.clone())?;
     let numbers = maker.people(fill.accounts)?;
-    let payers = PAYERS_MAX.min(fill.accounts / 2).max(1);
+    let payers = fill.payers();
     maker.fund(&numbers, payers)?;
     let left = fill.entries.saturating_sub(maker.position());
     maker.transfers(&numbers, payers, left.max(fill.depth), fill.depth)?;

@@ -19,7 +19,7 @@ pub(crate) use maker::{Fill, fill};
 
 use crate::Work;
 use crate::kernel::resident_kib;
-use crate::people::{AUTHORIZATION, People, Person};
+use crate::people::{self, AUTHORIZATION, People, Person};
 use crate::ratio::{ratio, rounded};
 use crate::rounds::{Load, Rig};
 use crate::slice::{Slice, median};
@@ -94,10 +94,11 @@ pub(crate) async fn growth(
     let growth = Growth { dir, people, rounds, window };
     let small = Fill { accounts: sizes.accounts_small, entries: 0, depth: 0 };
     let depth = u64::from(sizes.page) * u64::from(PAGE);
-    let mut base = growth.rig(2, Some(small)).await?;
+    let mut base = growth.rig(2, small).await?;
     let mut rows = Vec::new();
 
-    let mut large = growth.rig(2, Some(Fill { accounts: sizes.accounts, ..small })).await?;
+    let many = Fill { accounts: sizes.accounts, ..small };
+    let mut large = growth.rig(2, many).await?;
     let started_mib = resident_mib(&large.world)?;
     let line = growth.compare("accounts", [small.accounts, sizes.accounts], [&mut base, &mut large]).await?;
     rows.push(row("a transfer, with more accounts", &line));
@@ -109,20 +110,24 @@ pub(crate) async fn growth(
         Some(ratio(mib, 1)),
         "",
     ));
+    growth.count(&large, many).await?;
     drop(large);
 
     let long = Fill { entries: sizes.entries, depth, ..small };
-    let mut large = growth.rig(2, Some(long)).await?;
+    let mut large = growth.rig(2, long).await?;
     let line =
         growth.compare("entries", [2 * small.accounts, sizes.entries], [&mut base, &mut large]).await?;
     rows.push(row("a transfer, with a longer journal", &line));
     let line = growth.pages(&large.world, sizes.page).await?;
     rows.push(row("a page of history, deeper", &line));
+    growth.count(&large, long).await?;
     drop(large);
 
-    let mut large = growth.rig(sizes.banks, Some(small)).await?;
+    let mut large = growth.rig(sizes.banks, small).await?;
     let line = growth.compare("banks", [2, sizes.banks as u64], [&mut base, &mut large]).await?;
     rows.push(row("a transfer, with more banks", &line));
+    growth.count(&large, small).await?;
+    growth.count(&base, small).await?;
     Ok(rows)
 }
 
@@ -138,10 +143,10 @@ fn resident_mib(world: &World) -> anyhow::Result<u64> {
 
 impl Growth<'_> {
     /// A network of so many banks, of which the first is filled.
-    async fn rig(&self, banks: usize, filled: Option<Fill>) -> anyhow::Result<Rig> {
+    async fn rig(&self, banks: usize, filled: Fill) -> anyhow::Result<Rig> {
         let list = |world: &World| world.dir.join("accounts");
         let world = World::start(self.dir, banks, async |world| {
-            let (Some(filled), Some(bank)) = (filled, world.banks.first()) else { return Ok(()) };
+            let bank = world.banks.first().context("a network without banks")?;
             eprintln!("a bank is filled: {filled:?} …");
             let mut maker = itself()?;
             maker.args(["run-maker", "--bank", bank.as_str()]);
@@ -155,14 +160,18 @@ impl Growth<'_> {
         .await?;
         eprintln!("{} people sign in …", self.people);
         let people = People::sign_in(&world, self.people).await?;
-        let payees = match filled {
-            Some(_) => fs::read_to_string(list(&world))?
-                .lines()
-                .map(|line| Ok(line.parse()?))
-                .collect::<anyhow::Result<Vec<AccountNumber>>>()?,
-            None => Vec::new(),
-        };
+        let list = fs::read_to_string(list(&world))?;
+        let payees = list.lines().map(str::parse).collect::<Result<Vec<AccountNumber>, _>>()?;
         Ok(Rig::new(world, people)?.paying(payees))
+    }
+
+    /// Counts the money of a network whose first bank was filled: all that was ever paid in is there.
+    async fn count(&self, rig: &Rig, filled: Fill) -> anyhow::Result<()> {
+        let people = rig.people.at.iter().map(Vec::len).sum::<usize>();
+        let paid_in = filled.money()? + i64::try_from(people)? * people::MONEY;
+        let money = rig.world.money().await?;
+        ensure!(money == paid_in, "money was made or lost: {paid_in} cents became {money}");
+        Ok(())
     }
 
     /// Transfers in both networks in turn, busy and alone.
