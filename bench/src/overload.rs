@@ -93,6 +93,10 @@ struct Told {
 /// An order comes to nothing, or money was made or lost.
 pub(crate) async fn overload(rig: &mut Rig, rounds: u32, window: Duration) -> anyhow::Result<Vec<Row>> {
     let channels = connect(&rig.world, &rig.people)?;
+    for channel in channels.iter().flatten() {
+        // connected before anything is timed
+        GatewayClient::new(channel.clone()).banks(v1::BanksRequest {}).await?;
+    }
     let mut orders = Orders::of(rig.people.clone(), Work::Interbank);
     let mut storms = Vec::new();
     for round in 0..rounds {
