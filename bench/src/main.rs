@@ -4,6 +4,7 @@
 //!
 //! What must never: work that a server does in life left out of the timed window; a figure without its floor.
 
+mod bulk;
 mod drive;
 mod echo;
 mod floor;
@@ -95,6 +96,8 @@ pub(crate) enum Work {
     HotPayee,
     /// Payments from one account to everybody at the other bank.
     HotPayer,
+    /// The same over one stream, of which so many are not answered.
+    Bulk,
 }
 
 impl Work {
@@ -107,6 +110,7 @@ impl Work {
             Work::History => "history",
             Work::HotPayee => "hot-payee",
             Work::HotPayer => "hot-payer",
+            Work::Bulk => "bulk",
         }
     }
 
@@ -241,9 +245,10 @@ async fn start_peer(dir: &Path, pairs: usize) -> anyhow::Result<(Option<Peer>, O
 
 /// One kind of work with its floors.
 fn alone(work: Work, calls: usize, with_peer: bool) -> Vec<Load> {
-    let mut loads = vec![Load::Echo(1), Load::Append, Load::Work(work, calls)];
-    if calls != 1 {
-        loads.push(Load::Echo(calls));
+    let work = Load::Work(work, calls);
+    let mut loads = vec![Load::Echo(1), Load::Append, work];
+    if work.echo() != Load::Echo(1) {
+        loads.push(work.echo());
     }
     if with_peer {
         loads.push(Load::Postgres(calls));

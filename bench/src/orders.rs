@@ -69,12 +69,13 @@ impl Orders {
     fn sign(&self, number: usize) -> anyhow::Result<Signed> {
         let at = &self.people.at;
         let (banks, round) = (at.len(), number / at.len());
-        let one_sided = matches!(self.work, Work::HotPayee | Work::HotPayer);
+        let one_sided = matches!(self.work, Work::HotPayee | Work::HotPayer | Work::Bulk);
         let from = if one_sided { 0 } else { number % banks };
         let step = if self.work == Work::SameBank { 0 } else { 1 + round % (banks - 1).max(1) };
         let to = (from + step) % banks;
         let (payers, payees) = (at[from].len(), at[to].len());
-        let payer = (from, if self.work == Work::HotPayer { 0 } else { round % payers });
+        let one_payer = matches!(self.work, Work::HotPayer | Work::Bulk);
+        let payer = (from, if one_payer { 0 } else { round % payers });
         let place = if self.work == Work::HotPayee { 0 } else { (round + 1 + number / 64) % payees };
         // not to oneself
         let place = if (to, place) == payer { (place + 1) % payees } else { place };
@@ -107,7 +108,8 @@ pub(crate) fn submit(
 pub(crate) fn verify(people: &People, signed: &Signed, reply: &v1::TransferReply) -> anyhow::Result<()> {
     let roster = &people.trust.roster;
     let Some(State::Ended(statement)) = &reply.state else { bail!("an order was not decided in time") };
-    let statement = Statement::verify(statement, NETWORK, |bank| roster.signing_key(bank), None)?;
+    let statement =
+        Statement::verify(statement, NETWORK, |bank| roster.signing_key(bank), Some(&people.roots))?;
     let posted = statement.word == Word::Outcome(Verdict::Posted);
     if !posted || !statement.is_about(signed.order.key(), &signed.order.hash()) {
         bail!("an answer is not about its order, or does not post it: {statement:?}");

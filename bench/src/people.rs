@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use strife_client::{AccountNumber, Api, BankName, ClientSettings, Currency, Money, Seams};
+use strife_proto::batch::Roots;
 use strife_proto::commit::{Key, TransferId};
 use strife_proto::domain::{Order, ReceivedOrder};
 use strife_proto::signing::{SigningKey, Tag, random};
@@ -52,6 +53,8 @@ pub(crate) struct People {
     pub groups: Vec<ClientSettings>,
     /// What the statements of all banks are verified with.
     pub trust: strife_client::api::Trust,
+    /// What is verified of them already.
+    pub roots: Roots,
 }
 
 impl People {
@@ -63,7 +66,7 @@ impl People {
         ensure!(count >= 2 * world.banks.len(), "{count} people are too few: each bank needs two");
         let settings = world.client("verifier")?;
         let trust = world.trust(&settings)?;
-        let mut everybody = Self { at: Vec::new(), groups: Vec::new(), trust };
+        let mut everybody = Self { at: Vec::new(), groups: Vec::new(), trust, roots: Roots::default() };
         for bank in &world.banks {
             let share = count / world.banks.len();
             let mut people = Vec::new();

@@ -111,13 +111,13 @@ pub(crate) fn line<'a>(
         rpc_lines: each(slices, total, |slice| &slice.spent.rpc_lines, |lines| *lines),
         conserved: true,
         floors: FloorLine {
-            echoes_per_second: rounds.median(Load::Echo(calls), Slice::per_second),
+            echoes_per_second: rounds.median(load.echo(), Slice::per_second),
             echo_alone_p50_us: rounds.median(Load::Echo(1), |slice| slice.percentile_us(50)),
             append_p50_us: rounds.median(Load::Append, |slice| slice.percentile_us(50)),
             others_syncs_per_second: others_syncs(rounds.of(Load::Echo(1))).map(rounded),
             filesystem,
         },
-        rounds: (0..slices.len()).filter_map(|round| one(rounds, load, calls, round)).collect(),
+        rounds: (0..slices.len()).filter_map(|round| one(rounds, load, round)).collect(),
         settings,
     })
 }
@@ -134,14 +134,14 @@ fn others_syncs(echoes: &[Slice]) -> Option<f64> {
     flushes.map(|flushes| ratio(flushes * 1_000, u64::try_from(millis).unwrap_or(u64::MAX)))
 }
 
-fn one(rounds: &Rounds, load: Load, calls: usize, round: usize) -> Option<RoundLine> {
+fn one(rounds: &Rounds, load: Load, round: usize) -> Option<RoundLine> {
     let slice = rounds.of(load).get(round)?;
     let floor = |load| rounds.of(load).get(round);
     Some(RoundLine {
         per_second: slice.per_second(),
         p50_us: slice.percentile_us(50),
         p99_us: slice.percentile_us(99),
-        echoes_per_second: floor(Load::Echo(calls)).map(Slice::per_second),
+        echoes_per_second: floor(load.echo()).map(Slice::per_second),
         echo_alone_p50_us: floor(Load::Echo(1)).map(|slice| slice.percentile_us(50)),
         append_p50_us: floor(Load::Append).map(|slice| slice.percentile_us(50)),
     })

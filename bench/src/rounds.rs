@@ -9,12 +9,14 @@ use anyhow::Context;
 use strife_client::AccountNumber;
 
 use crate::Work;
+use crate::bulk::bulk;
 use crate::drive::{pay, read};
 use crate::floor::Floors;
 use crate::orders::Orders;
 use crate::people::People;
 use crate::postgres::Peer;
 use crate::slice::{Slice, median};
+use crate::table::BUSY;
 use crate::world::World;
 
 /// What a slice is of.
@@ -28,6 +30,17 @@ pub(crate) enum Load {
     Work(Work, usize),
     /// Transfers between two PostgreSQL clusters, so many in flight.
     Postgres(usize),
+}
+
+impl Load {
+    /// The echo that it is compared with: as many calls in flight, but for a stream, which is one call.
+    pub(crate) fn echo(self) -> Load {
+        match self {
+            Load::Append => Load::Echo(1),
+            Load::Work(Work::Bulk, _) => Load::Echo(BUSY),
+            Load::Echo(calls) | Load::Work(_, calls) | Load::Postgres(calls) => Load::Echo(calls),
+        }
+    }
 }
 
 /// All slices, by load and in the order of the rounds.
@@ -108,7 +121,10 @@ impl Rig {
             Load::Work(work, calls) if work.pays() => {
                 let new = || Orders::of(people.clone(), work).paying(payees.clone());
                 let orders = orders.entry(work).or_insert_with(new);
-                pay(world, people, orders, (calls, window), *counts_money).await
+                match work {
+                    Work::Bulk => bulk(world, people, orders, calls, window).await,
+                    _ => pay(world, people, orders, (calls, window), *counts_money).await,
+                }
             }
             Load::Work(work, calls) => read(world, people, work, calls, window).await,
             Load::Postgres(calls) => {

@@ -96,6 +96,8 @@ pub(crate) const BESIDE_PEER: usize = 64;
 const PEER_P99_MAX: f64 = 0.333;
 const INTERBANK: Load = Load::Work(Work::Interbank, BUSY);
 const ECHO: Load = Load::Echo(BUSY);
+/// So many orders of the stream are not answered.
+const BULK: Load = Load::Work(Work::Bulk, 1024);
 
 /// What has to be run for the table, neighbours beside each other, and the kinds of work that have no row.
 pub(crate) fn loads(with_peer: bool) -> Vec<Load> {
@@ -107,6 +109,7 @@ pub(crate) fn loads(with_peer: bool) -> Vec<Load> {
         Load::Work(Work::SameBank, BUSY),
         INTERBANK,
         ECHO,
+        BULK,
         Load::Work(Work::Balance, BUSY),
         Load::Work(Work::History, BUSY),
         Load::Work(Work::HotPayer, BUSY),
@@ -159,6 +162,12 @@ pub(crate) fn rows(rounds: &Rounds, no_peer: Option<&str>) -> Vec<Row> {
             "hot payee account ÷ spread accounts",
             Target::AtLeast(0.9),
             faster(work(Work::HotPayee), INTERBANK),
+            not_run,
+        ),
+        Row::of(
+            "bulk over one stream ÷ bare echoes, 256 in flight",
+            Target::AtLeast(0.4),
+            faster(BULK, ECHO),
             not_run,
         ),
         peer(rounds, BESIDE_PEER, no_peer),

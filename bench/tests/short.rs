@@ -57,7 +57,7 @@ fn check(line: &Value, work: &str) {
 
 #[test]
 fn every_kind_of_work_conserves_money_and_fills_every_field() {
-    for work in ["interbank", "same-bank", "balance", "history", "hot-payee", "hot-payer"] {
+    for work in ["interbank", "same-bank", "balance", "history", "hot-payee", "hot-payer", "bulk"] {
         let short = ["--people", "6", "--seconds", "1", "--rounds", "2", "--in-flight", "4"];
         let lines = lines(&bench(&[&["--work", work], &short[..]].concat()));
         assert_eq!(lines.len(), 1);
@@ -99,7 +99,7 @@ fn the_table_has_all_its_rows_and_the_run_says_whether_one_is_short() {
     for line in &lines {
         check(line, line["work"].as_str().unwrap());
     }
-    let names = ["bare echoes", "alone", "syncs", "same bank", "balance", "hot payee", "PostgreSQL"];
+    let names = ["bare echoes", "alone", "syncs", "same bank", "balance", "hot payee", "bulk", "PostgreSQL"];
     assert_eq!(rows.len(), names.len(), "{rows:?}");
     for ((_, line), name) in rows.iter().zip(names) {
         assert!(line.contains(name), "{name}: {line}");
