@@ -1,79 +1,95 @@
-//! The floors of this machine: a bare echo over mutual TLS, and one synced append.
+//! The floors of this machine: a bare echo over mutual TLS, and one synced append. Both are measured in slices beside
+//! those of the work.
 
-use std::fs::OpenOptions;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use tonic::transport::Channel;
 
-use crate::drive::in_flight;
 use crate::echo;
+use crate::kernel::flushes;
+use crate::meter::Spent;
+use crate::slice::Slice;
+use crate::timed::{in_flight, micros};
 use crate::world::World;
 
-/// Synced appends that are timed, and their size.
-const APPENDS: usize = 300;
+/// Fewest synced appends that are timed in a slice, and their size.
+const APPENDS_MIN: usize = 20;
 const APPEND_BYTES: usize = 4096;
-/// Connections that the echo is called over, as the transfers are.
-pub(crate) const CONNECTIONS: usize = 10;
+/// Connections that the echo is called over, as the transfers of a thousand people are.
+const CONNECTIONS: usize = 10;
 
-/// What the machine itself takes.
-#[derive(Clone, Debug, Serialize)]
+/// What the floors are measured with.
 pub(crate) struct Floors {
-    /// Bare echoes per second, by calls in flight.
-    pub echoes_per_second: std::collections::BTreeMap<usize, u64>,
-    /// Half of the bare echoes, one at a time, take no longer, in microseconds.
-    pub echo_p50_us: u64,
-    /// Half of the 4 KiB appends with fdatasync take no longer, in microseconds.
-    pub append_p50_us: u64,
-    /// The filesystem of the data folders.
-    pub filesystem: String,
+    /// Connections to the echo, by calls in flight.
+    channels: BTreeMap<usize, Arc<Vec<Channel>>>,
+    file: File,
 }
 
 impl Floors {
-    /// Measures them, in the folder and over the certificates of a running network that is at rest.
+    /// In the folder and over the certificates of a network.
     ///
     /// # Errors
-    /// The echo or the disk does not answer.
-    pub(crate) async fn measure(world: &World, window: Duration) -> anyhow::Result<Self> {
-        let settings = world.client("floor")?;
-        let mut echoes_per_second = std::collections::BTreeMap::new();
-        let mut echo_p50_us = 0;
-        for calls in [1, 64, 256] {
-            let connections = CONNECTIONS.min(calls);
-            let channels: Vec<_> =
-                (0..connections).map(|_| world.connect(&settings, true)).collect::<anyhow::Result<_>>()?;
-            for channel in &channels {
-                echo::call(channel.clone()).await?;
-            }
-            let timed = in_flight(calls, window / 2, |number| {
-                let channel = channels[number % channels.len()].clone();
-                async move { echo::call(channel).await.map_err(Into::into) }
-            })
-            .await?;
-            echoes_per_second.insert(calls, timed.per_second());
-            if calls == 1 {
-                echo_p50_us = timed.percentile_us(50);
-            }
-        }
-        let append_p50_us = append(world)?;
-        Ok(Self {
-            echoes_per_second,
-            echo_p50_us,
-            append_p50_us,
-            filesystem: crate::kernel::filesystem(&world.dir)?,
-        })
+    /// Files that cannot be read or made.
+    pub(crate) fn new(world: &World) -> anyhow::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(world.dir.join("append"))?;
+        Ok(Self { channels: BTreeMap::new(), file })
     }
-}
 
-fn append(world: &World) -> anyhow::Result<u64> {
-    let mut file = OpenOptions::new().create(true).append(true).open(world.dir.join("append"))?;
-    let mut times = Vec::with_capacity(APPENDS);
-    for _ in 0..APPENDS {
-        let began = Instant::now();
-        file.write_all(&[7; APPEND_BYTES])?;
-        file.sync_data()?;
-        times.push(u64::try_from(began.elapsed().as_micros())?);
+    /// Bare echoes, so many in flight.
+    ///
+    /// # Errors
+    /// The echo does not answer.
+    pub(crate) async fn echo(
+        &mut self,
+        world: &World,
+        calls: usize,
+        window: Duration,
+    ) -> anyhow::Result<Slice> {
+        let channels = match self.channels.get(&calls) {
+            Some(channels) => channels.clone(),
+            None => {
+                let settings = world.client(&format!("echo{calls}"))?;
+                let connect = |_| world.connect(&settings, true);
+                let channels: Vec<_> =
+                    (0..CONNECTIONS.min(calls)).map(connect).collect::<anyhow::Result<_>>()?;
+                for channel in &channels {
+                    echo::call(channel.clone()).await?;
+                }
+                let channels = Arc::new(channels);
+                self.channels.insert(calls, channels.clone());
+                channels
+            }
+        };
+        let before = flushes(&world.dir);
+        let timed = in_flight(calls, window, move |_, number| {
+            let channel = channels[number % channels.len()].clone();
+            async move { echo::call(channel).await.map_err(Into::into) }
+        })
+        .await?;
+        // nothing of ours syncs meanwhile: what is counted are others
+        let others = flushes(&world.dir).zip(before).map(|(after, before)| after.saturating_sub(before));
+        let spent = Spent { flushes: others, ..Spent::default() };
+        Ok(Slice { spent, ..Slice::of(timed) })
     }
-    times.sort_unstable();
-    Ok(times[times.len() / 2])
+
+    /// Synced appends, one after another.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(crate) fn append(&mut self, window: Duration) -> anyhow::Result<Slice> {
+        let (mut latencies_us, began) = (Vec::new(), Instant::now());
+        while latencies_us.len() < APPENDS_MIN || began.elapsed() < window {
+            let begun = Instant::now();
+            self.file.write_all(&[7; APPEND_BYTES])?;
+            self.file.sync_data()?;
+            latencies_us.push(micros(begun.elapsed()));
+        }
+        let window = began.elapsed();
+        latencies_us.sort_unstable();
+        Ok(Slice { window, latencies_us, ..Slice::default() })
+    }
 }

@@ -9,10 +9,24 @@ use anyhow::Context;
 /// What a process has used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
-    /// Of all its threads, in the kernel too.
+    /// Of all its threads and of its children that have ended, in the kernel too.
     pub cpu_us: u64,
     /// Handed to the disk.
     pub bytes_written: u64,
+}
+
+impl Used {
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let bytes_written = self.bytes_written + other.bytes_written;
+        Self { cpu_us: self.cpu_us + other.cpu_us, bytes_written }
+    }
+
+    /// What came after an earlier look.
+    pub(crate) fn since(self, before: Self) -> Self {
+        let bytes_written = self.bytes_written.saturating_sub(before.bytes_written);
+        Self { cpu_us: self.cpu_us.saturating_sub(before.cpu_us), bytes_written }
+    }
 }
 
 /// Microseconds of one tick of `/proc/<pid>/stat`: the kernel shows hundredths of a second (`USER_HZ`).
@@ -27,11 +41,33 @@ pub(crate) fn used(pid: u32) -> anyhow::Result<Used> {
     // the name may hold anything; what follows it is numbers
     let (_, rest) = stat.rsplit_once(") ").context("a process without a name")?;
     let field = |index: usize| rest.split(' ').nth(index).and_then(|text| text.parse::<u64>().ok());
-    let ticks = field(11).zip(field(12)).map(|(user, system)| user + system).context("no times")?;
+    // its own user and system time, then those of its children that have ended
+    let ticks = (11..15).map(field).sum::<Option<u64>>().context("no times")?;
     let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
     let bytes_written = written.and_then(|text| text.parse().ok()).unwrap_or(0);
     Ok(Used { cpu_us: ticks * TICK_US, bytes_written })
+}
+
+/// What a process has used with all that it started: those that have ended stand in its own figures.
+///
+/// # Errors
+/// It has ended.
+pub(crate) fn used_with_children(pid: u32) -> anyhow::Result<Used> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    // one that ends at this very moment is counted the next time
+    let children = children.split_whitespace().filter_map(|pid| used(pid.parse().ok()?).ok());
+    Ok(children.fold(used(pid)?, Used::and))
+}
+
+/// A process's resident memory, in KiB.
+///
+/// # Errors
+/// It has ended.
+pub(crate) fn resident_kib(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no memory")?;
+    Ok(line.split_whitespace().next().context("no memory")?.parse()?)
 }
 
 /// How often the disk under a folder was told to put everything down for good (`flush`, the 16th field of the

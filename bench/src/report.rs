@@ -1,140 +1,178 @@
-//! What is printed: one line for each run, and the table of targets.
-
-#![allow(clippy::float_arithmetic)] // ratios of measured times, never money
+//! The line of JSON that is printed for each load: the figures, the floors of the same run, and what the daemons say
+//! about themselves.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Serialize;
 
-use crate::Work;
-use crate::drive::Run;
-use crate::floor::Floors;
+use crate::meter::Batches;
+use crate::ratio::{ratio, rounded};
+use crate::rounds::{Load, Rounds};
+use crate::settings::ReadBack;
+use crate::slice::Slice;
 
-/// One run, with the floors of the same machine in the same run.
+/// One kind of work, with the floors of the same machine in the same run. Times are in microseconds; rates and
+/// percentiles are the medians of the rounds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Line<'a> {
-    /// 1.
+    /// 2.
     version: u32,
     work: &'static str,
     in_flight: usize,
-    calls: usize,
+    calls: u64,
+    /// All windows together.
     window_ms: u128,
+    /// Transfers or reads.
     per_second: u64,
     p50_us: u64,
     p90_us: u64,
     p99_us: u64,
+    /// The longest of all rounds.
     max_us: u64,
+    /// From the last answer until nothing was on its way any more.
+    settle_ms: u128,
     /// CPU of each process for each call, in microseconds.
-    cpu_us: BTreeMap<&'static str, u64>,
-    /// Handed to the disk by all processes for each call.
+    cpu_us: BTreeMap<&'a str, f64>,
+    /// Handed to the disk by the servers for each call.
     bytes_written: u64,
-    /// Flushes of the disk for a thousand calls; absent where the kernel does not count them.
-    flushes_per_thousand: Option<u64>,
+    /// Flushes of the disk for each call, as the kernel counts them for the whole machine; absent where it does not.
+    syncs: Option<f64>,
+    /// What each bank appended to its journal.
+    batches: BTreeMap<&'a str, BatchLine>,
+    /// Lines of each daemon's RPC log for each call.
+    rpc_lines: BTreeMap<&'a str, f64>,
+    /// A run in which money was made or lost ends with an error and prints nothing.
     conserved: bool,
-    floors: &'a Floors,
+    floors: FloorLine<'a>,
+    rounds: Vec<RoundLine>,
+    settings: &'a ReadBack,
 }
 
-impl Run {
-    /// The run's line.
-    pub(crate) fn against<'a>(&self, floors: &'a Floors) -> Line<'a> {
-        let calls = self.timed.latencies_us.len();
-        let each = |total: u64| total / u64::try_from(calls.max(1)).unwrap_or(u64::MAX);
-        Line {
-            version: 1,
-            work: self.work.name(),
-            in_flight: self.in_flight,
-            calls,
-            window_ms: self.timed.window.as_millis(),
-            per_second: self.timed.per_second(),
-            p50_us: self.timed.percentile_us(50),
-            p90_us: self.timed.percentile_us(90),
-            p99_us: self.timed.percentile_us(99),
-            max_us: self.timed.percentile_us(100),
-            cpu_us: self.used.iter().map(|(name, used)| (*name, each(used.cpu_us))).collect(),
-            bytes_written: each(self.used.values().map(|used| used.bytes_written).sum()),
-            flushes_per_thousand: self.flushes.map(|flushes| each(flushes * 1_000)),
-            conserved: self.conserved,
-            floors,
-        }
+#[derive(Debug, Serialize)]
+struct BatchLine {
+    batches: u64,
+    entries: u64,
+    entries_per_batch: f64,
+    /// For each call.
+    per_call: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct FloorLine<'a> {
+    echoes_per_second: Option<u64>,
+    echo_alone_p50_us: Option<u64>,
+    append_p50_us: Option<u64>,
+    /// Flushes of the disk in a second of bare echoes, which are others' alone: they are in `syncs` too.
+    others_syncs_per_second: Option<f64>,
+    filesystem: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct RoundLine {
+    per_second: u64,
+    p50_us: u64,
+    p99_us: u64,
+    echoes_per_second: Option<u64>,
+    echo_alone_p50_us: Option<u64>,
+    append_p50_us: Option<u64>,
+}
+
+/// The line of a load; `None` for a floor, which stands on the lines of the others.
+pub(crate) fn line<'a>(
+    rounds: &'a Rounds,
+    load: Load,
+    settings: &'a ReadBack,
+    filesystem: &'a str,
+) -> Option<Line<'a>> {
+    let (work, calls) = match load {
+        Load::Echo(_) | Load::Append => return None,
+        Load::Work(work, calls) => (work.name(), calls),
+        Load::Postgres(calls) => ("postgres", calls),
+    };
+    let slices = rounds.of(load);
+    let median = |figure: fn(&Slice) -> u64| rounds.median(load, figure).unwrap_or(0);
+    let total = slices.iter().map(Slice::calls).sum();
+    Some(Line {
+        version: 2,
+        work,
+        in_flight: calls,
+        calls: total,
+        window_ms: slices.iter().map(|slice| slice.window.as_millis()).sum(),
+        per_second: median(Slice::per_second),
+        p50_us: median(|slice| slice.percentile_us(50)),
+        p90_us: median(|slice| slice.percentile_us(90)),
+        p99_us: median(|slice| slice.percentile_us(99)),
+        max_us: slices.iter().map(|slice| slice.percentile_us(100)).max().unwrap_or(0),
+        settle_ms: slices.iter().map(|slice| slice.settle.as_millis()).max().unwrap_or(0),
+        cpu_us: each(slices, total, |slice| &slice.spent.used, |used| used.cpu_us),
+        bytes_written: slices.iter().map(|slice| slice.spent.servers_bytes()).sum::<u64>() / total.max(1),
+        syncs: syncs(slices).map(rounded),
+        batches: batches(slices, total),
+        rpc_lines: each(slices, total, |slice| &slice.spent.rpc_lines, |lines| *lines),
+        conserved: true,
+        floors: FloorLine {
+            echoes_per_second: rounds.median(load.echo(), Slice::per_second),
+            echo_alone_p50_us: rounds.median(Load::Echo(1), |slice| slice.percentile_us(50)),
+            append_p50_us: rounds.median(Load::Append, |slice| slice.percentile_us(50)),
+            others_syncs_per_second: others_syncs(rounds.of(Load::Echo(1))).map(rounded),
+            filesystem,
+        },
+        rounds: (0..slices.len()).filter_map(|round| one(rounds, load, round)).collect(),
+        settings,
+    })
+}
+
+/// Flushes of the disk for each call over some slices, where the kernel counts them.
+pub(crate) fn syncs(slices: &[Slice]) -> Option<f64> {
+    let flushes: Option<u64> = slices.iter().map(|slice| slice.spent.flushes).sum();
+    flushes.map(|flushes| ratio(flushes, slices.iter().map(Slice::calls).sum()))
+}
+
+fn others_syncs(echoes: &[Slice]) -> Option<f64> {
+    let flushes: Option<u64> = echoes.iter().map(|slice| slice.spent.flushes).sum();
+    let millis: u128 = echoes.iter().map(|slice| slice.window.as_millis()).sum();
+    flushes.map(|flushes| ratio(flushes * 1_000, u64::try_from(millis).unwrap_or(u64::MAX)))
+}
+
+fn one(rounds: &Rounds, load: Load, round: usize) -> Option<RoundLine> {
+    let slice = rounds.of(load).get(round)?;
+    let floor = |load| rounds.of(load).get(round);
+    Some(RoundLine {
+        per_second: slice.per_second(),
+        p50_us: slice.percentile_us(50),
+        p99_us: slice.percentile_us(99),
+        echoes_per_second: floor(load.echo()).map(Slice::per_second),
+        echo_alone_p50_us: floor(Load::Echo(1)).map(|slice| slice.percentile_us(50)),
+        append_p50_us: floor(Load::Append).map(|slice| slice.percentile_us(50)),
+    })
+}
+
+/// A figure of each name over all slices, for each call.
+fn each<'a, T: 'a>(
+    slices: &'a [Slice],
+    calls: u64,
+    figures: impl Fn(&'a Slice) -> &'a BTreeMap<String, T>,
+    figure: impl Fn(&T) -> u64,
+) -> BTreeMap<&'a str, f64> {
+    let mut sums = BTreeMap::<&str, u64>::new();
+    for (name, value) in slices.iter().flat_map(figures) {
+        *sums.entry(name).or_default() += figure(value);
     }
+    sums.into_iter().map(|(name, sum)| (name, rounded(ratio(sum, calls)))).collect()
 }
 
-/// A target and how it stands.
-pub(crate) struct Row {
-    name: &'static str,
-    measured: f64,
-    target: f64,
-    /// More is better.
-    at_least: bool,
-}
-
-impl Row {
-    /// The target is met.
-    pub(crate) fn passes(&self) -> bool {
-        if self.at_least { self.measured >= self.target } else { self.measured <= self.target }
+fn batches(slices: &[Slice], calls: u64) -> BTreeMap<&str, BatchLine> {
+    let mut sums = BTreeMap::<&str, Batches>::new();
+    for (name, one) in slices.iter().flat_map(|slice| &slice.spent.batches) {
+        let sum = sums.entry(name).or_default();
+        sum.batches += one.batches;
+        sum.entries += one.entries;
     }
-}
-
-impl fmt::Display for Row {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (sign, word) =
-            (if self.at_least { "≥" } else { "≤" }, if self.passes() { "pass" } else { "short" });
-        write!(f, "{word:5}  {:<58} {:>7.3}  {sign} {}", self.name, self.measured, self.target)
-    }
-}
-
-/// The table of targets.
-pub(crate) struct Table;
-
-/// A figure as a ratio's half.
-#[allow(clippy::cast_precision_loss)] // far below 2^52
-fn figure(number: u64) -> f64 {
-    number as f64
-}
-
-impl Table {
-    /// What has to be run for it.
-    pub(crate) const RUNS: [(Work, usize); 7] = [
-        (Work::Interbank, 1),
-        (Work::Interbank, 64),
-        (Work::Interbank, 256),
-        (Work::SameBank, 256),
-        (Work::Balance, 256),
-        (Work::HotPayee, 256),
-        (Work::HotPayer, 256),
-    ];
-
-    /// Its rows, of the runs above in their order.
-    pub(crate) fn of(runs: &[Run], floors: &Floors) -> Vec<Row> {
-        let found = |work: Work, in_flight: usize| {
-            runs.iter().find(|run| run.work == work && run.in_flight == in_flight)
-        };
-        let per_second = |work| figure(found(work, 256).map_or(0, |run| run.timed.per_second()));
-        let echoes = figure(floors.echoes_per_second.get(&256).copied().unwrap_or(0)).max(1.0);
-        let interbank = per_second(Work::Interbank).max(1.0);
-        let alone = figure(found(Work::Interbank, 1).map_or(0, |run| run.timed.percentile_us(50)));
-        let floor = (2.0 * figure(floors.append_p50_us) + 3.0 * figure(floors.echo_p50_us)).max(1.0);
-        let at_least = |name, measured, target| Row { name, measured, target, at_least: true };
-        let at_most = |name, measured, target| Row { name, measured, target, at_least: false };
-        let mut rows = vec![
-            at_least("interbank ÷ bare echoes, 256 in flight", interbank / echoes, 0.12),
-            at_most("p50 of one interbank alone ÷ (2 appends + 3 echoes)", alone / floor, 1.4),
-        ];
-        let busy = found(Work::Interbank, 256);
-        if let Some((run, flushes)) = busy.and_then(|run| Some((run, run.flushes?))) {
-            let calls = figure(run.timed.latencies_us.len() as u64).max(1.0);
-            rows.push(at_most(
-                "disk flushes per interbank transfer, 256 in flight",
-                figure(flushes) / calls,
-                0.2,
-            ));
-        }
-        rows.extend([
-            at_least("same bank ÷ interbank", per_second(Work::SameBank) / interbank, 1.8),
-            at_least("balance reads ÷ bare echoes", per_second(Work::Balance) / echoes, 0.4),
-            at_least("hot payee ÷ spread accounts", per_second(Work::HotPayee) / interbank, 0.9),
-        ]);
-        rows
-    }
+    let line = |Batches { batches, entries }| BatchLine {
+        batches,
+        entries,
+        entries_per_batch: rounded(ratio(entries, batches)),
+        per_call: rounded(ratio(batches, calls)),
+    };
+    sums.into_iter().map(|(name, sum)| (name, line(sum))).collect()
 }

@@ -1,4 +1,4 @@
-//! A fresh network of real processes: two banks and a gateway with the shipped defaults, and the bare echo.
+//! A fresh network of real processes: banks and a gateway with the shipped defaults, and the bare echo.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,25 +17,33 @@ use strife_proto::v1;
 use strife_proto::v1::bank_admin_client::BankAdminClient;
 use tonic::transport::Channel;
 
-/// The banks.
-pub(crate) const BANKS: [&str; 2] = ["Bank1", "Bank2"];
+use crate::meter::{DRIVER, Meter};
+
+/// The network's name.
+pub(crate) const NETWORK: &str = "bench";
 /// The gateway and the echo.
-const GATEWAY: &str = "gateway1";
-const ECHO: &str = "echo";
+pub(crate) const GATEWAY: &str = "gateway1";
+pub(crate) const ECHO: &str = "echo";
 /// How long a start may take.
 const START_MAX: Duration = Duration::from_secs(60);
+/// How long the customers' money is left alone before it is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
+/// Longest report of a bank: one with a million accounts, in bytes.
+const REPORT_BYTES_MAX: usize = 512 << 20;
 /// How much each bank may owe the other, in cents: no limit that the bench could reach.
 const CAP: i64 = 1_000_000_000_000;
 
 /// A running network, ended when dropped.
 pub(crate) struct World {
-    daemons: Vec<(&'static str, Child)>,
+    daemons: Vec<(String, Child)>,
+    /// The banks' names.
+    pub(crate) banks: Vec<BankName>,
     /// The folder of everything.
     pub(crate) dir: PathBuf,
     /// The network's certificates.
     pub(crate) network: Network,
     gateway: u16,
-    admins: [u16; 2],
+    admins: Vec<u16>,
     echo: u16,
     _folder: tempfile::TempDir,
 }
@@ -46,11 +54,16 @@ fn port() -> anyhow::Result<u16> {
 }
 
 impl World {
-    /// Makes and starts a network in a new folder, and waits until all are ready.
+    /// Makes and starts a network of so many banks in a new folder, and waits until all are ready. `prepare` may fill
+    /// data folders before anything runs.
     ///
     /// # Errors
     /// The folder is on a tmpfs, or something does not start.
-    pub(crate) async fn start(parent: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        parent: &Path,
+        banks: usize,
+        prepare: impl AsyncFnOnce(&World) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         fs::create_dir_all(parent)?;
         let folder = tempfile::Builder::new().prefix("strife-bench-").tempdir_in(parent)?;
         let dir = folder.path().canonicalize()?;
@@ -58,11 +71,13 @@ impl World {
         if matches!(filesystem.as_str(), "tmpfs" | "ramfs") {
             bail!("{} is on a {filesystem}, where a sync costs nothing; name another --dir", dir.display());
         }
-        let network = Network::create(&dir.join("network"), "bench")?;
-        for bank in BANKS {
-            let bank = BankName::new(bank)?;
+        let network = Network::create(&dir.join("network"), NETWORK)?;
+        let banks: Vec<_> =
+            (1..=banks).map(|number| BankName::new(&format!("Bank{number}"))).collect::<Result<_, _>>()?;
+        for bank in &banks {
             network.issue(&Identity::Bank(bank.clone()), LEAF_DAYS)?;
-            network.issue(&Identity::Operator { bank, name: "bench".into() }, LEAF_DAYS)?;
+            let operator = Identity::Operator { bank: bank.clone(), name: NETWORK.into() };
+            network.issue(&operator, LEAF_DAYS)?;
         }
         for gateway in [GATEWAY, ECHO] {
             network.issue(&Identity::Gateway(gateway.into()), LEAF_DAYS)?;
@@ -72,10 +87,12 @@ impl World {
             dir,
             network,
             gateway: port()?,
-            admins: [port()?, port()?],
+            admins: banks.iter().map(|_| port()).collect::<anyhow::Result<_>>()?,
+            banks,
             echo: port()?,
             _folder: folder,
         };
+        prepare(&world).await?;
         world.start_daemons()?;
         world.wait_ready().await?;
         Ok(world)
@@ -95,17 +112,17 @@ impl World {
 
     fn start_daemons(&mut self) -> anyhow::Result<()> {
         let mut banks = String::from("[banks]\n");
-        for (name, admin) in BANKS.into_iter().zip(self.admins) {
-            let listen = port()?;
+        for (bank, admin) in self.banks.clone().into_iter().zip(self.admins.clone()) {
+            let (name, listen) = (bank.to_string(), port()?);
             banks += &format!("{name} = \"127.0.0.1:{listen}\"\n");
-            let identity = Identity::Bank(BankName::new(name)?);
+            let identity = Identity::Bank(bank);
             let text = format!(
                 "name = {name:?}\nlisten = \"127.0.0.1:{listen}\"\nadmin_listen = \"127.0.0.1:{admin}\"\n\
                  data_dir = \"data\"\nkeys_dir = {:?}\n{}[logs]\ndir = \"logs\"\n",
                 self.network.files_of(&identity).dir,
                 self.tls(&identity),
             );
-            self.spawn(name, "run-bank", &text)?;
+            self.spawn(&name, "run-bank", &text)?;
         }
         let text = format!(
             "listen = \"127.0.0.1:{}\"\n{}{banks}[logs]\ndir = \"logs\"\n",
@@ -113,27 +130,34 @@ impl World {
             self.tls(&Identity::Gateway(GATEWAY.into())),
         );
         self.spawn(GATEWAY, "run-gateway", &text)?;
-        let child = Command::new(std::env::current_exe()?)
-            .args(["run-echo", "--port", &self.echo.to_string(), "--network"])
-            .arg(self.dir.join("network"))
-            .stdin(Stdio::null())
-            .spawn()?;
-        self.daemons.push((ECHO, child));
+        let mut echo = itself()?;
+        echo.args(["run-echo", "--port", &self.echo.to_string(), "--network"]).arg(self.dir.join("network"));
+        self.daemons.push((ECHO.to_owned(), echo.spawn()?));
         Ok(())
     }
 
-    fn spawn(&mut self, name: &'static str, part: &str, settings: &str) -> anyhow::Result<()> {
-        let folder = self.dir.join(name);
-        strife_certs::pem::make_private_dir(&folder)?;
-        let config = folder.join("settings.toml");
+    fn spawn(&mut self, name: &str, part: &str, settings: &str) -> anyhow::Result<()> {
+        let config = self.settings_file(name);
+        strife_certs::pem::make_private_dir(&self.folder(name))?;
         strife_certs::pem::write_secret(&config, settings.as_bytes())?;
-        let child = Command::new(std::env::current_exe()?)
-            .args([part, "--config"])
-            .arg(&config)
-            .stdin(Stdio::null())
-            .spawn()?;
-        self.daemons.push((name, child));
+        let child = itself()?.args([part, "--config"]).arg(&config).spawn()?;
+        self.daemons.push((name.to_owned(), child));
         Ok(())
+    }
+
+    /// Where a daemon's files are.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The settings that a daemon was started with.
+    pub(crate) fn settings_file(&self, name: &str) -> PathBuf {
+        self.folder(name).join("settings.toml")
+    }
+
+    /// Where a bank's journal is.
+    pub(crate) fn data_dir(&self, bank: &BankName) -> PathBuf {
+        self.folder(bank.as_str()).join("data")
     }
 
     async fn wait_ready(&mut self) -> anyhow::Result<()> {
@@ -146,10 +170,9 @@ impl World {
                     bail!("{name} ended: {status}");
                 }
             }
-            let reached = api
-                .banks()
-                .await
-                .is_ok_and(|banks| banks.len() == BANKS.len() && banks.iter().all(|bank| bank.reachable));
+            let reached = api.banks().await.is_ok_and(|banks| {
+                banks.len() == self.banks.len() && banks.iter().all(|bank| bank.reachable)
+            });
             if reached {
                 break;
             }
@@ -158,10 +181,14 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        for index in 0..BANKS.len() {
-            let counterpart = BANKS[1 - index].to_owned();
-            let request = v1::SetSettlementCapRequest { counterpart, currency: "EUR".into(), cap: CAP };
-            self.admin(index)?.set_settlement_cap(request).await?;
+        for bank in &self.banks {
+            let mut admin = self.admin(bank)?;
+            for counterpart in self.banks.iter().filter(|counterpart| *counterpart != bank) {
+                let (counterpart, currency) = (counterpart.to_string(), "EUR".to_owned());
+                admin
+                    .set_settlement_cap(v1::SetSettlementCapRequest { counterpart, currency, cap: CAP })
+                    .await?;
+            }
         }
         Ok(())
     }
@@ -193,7 +220,7 @@ impl World {
         Ok(Trust::load(settings)?)
     }
 
-    /// A connection to the gateway, or to the echo, over a client's certificate.
+    /// A connection of its own to the gateway, or to the echo, over a client's certificate.
     ///
     /// # Errors
     /// Certificates that cannot be read.
@@ -219,31 +246,58 @@ impl World {
     ///
     /// # Errors
     /// Certificates that cannot be read.
-    pub(crate) fn admin(&self, index: usize) -> anyhow::Result<BankAdminClient<Channel>> {
-        let bank = BankName::new(BANKS[index])?;
-        let operator = Identity::Operator { bank: bank.clone(), name: "bench".into() };
+    pub(crate) fn admin(&self, bank: &BankName) -> anyhow::Result<BankAdminClient<Channel>> {
+        let operator = Identity::Operator { bank: bank.clone(), name: NETWORK.into() };
         let files = self.network.files_of(&operator);
-        let address = format!("127.0.0.1:{}", self.admins[index]);
+        let port =
+            self.banks.iter().zip(&self.admins).find_map(|(name, port)| (name == bank).then_some(port));
+        let address = format!("127.0.0.1:{}", port.context("a bank of another network")?);
         let ca = self.network.ca_file();
-        Ok(strife_demo::admin::connect(&address, &bank, &ca, &files.certificate, &files.private_key)?)
+        let admin = strife_demo::admin::connect(&address, bank, &ca, &files.certificate, &files.private_key)?;
+        Ok(admin.max_decoding_message_size(REPORT_BYTES_MAX))
     }
 
-    /// The processes that are measured: the banks and the gateway, by name.
-    pub(crate) fn pids(&self) -> Vec<(&'static str, u32)> {
-        let measured = self.daemons.iter().filter(|(name, _)| *name != ECHO);
-        measured.map(|(name, child)| (*name, child.id())).collect()
+    /// What is measured: banks, gateway, and this program, which drives them.
+    pub(crate) fn meter(&self) -> Meter {
+        let daemons = || self.daemons.iter().filter(|(name, _)| name != ECHO);
+        let mut processes: Vec<_> = daemons().map(|(name, child)| (name.clone(), child.id())).collect();
+        processes.push((DRIVER.to_owned(), std::process::id()));
+        Meter {
+            processes,
+            families: Vec::new(),
+            journals: self.banks.iter().map(|bank| (bank.to_string(), self.data_dir(bank))).collect(),
+            logs: daemons().map(|(name, _)| (name.clone(), self.log(name, "rpc"))).collect(),
+            dir: self.dir.clone(),
+        }
     }
 
-    /// All customers' money at both banks, in cents, once nothing is on its way any more.
+    /// Where a bank's keys are.
+    pub(crate) fn keys_dir(&self, bank: &BankName) -> PathBuf {
+        self.network.files_of(&Identity::Bank(bank.clone())).dir
+    }
+
+    /// A daemon's process.
+    pub(crate) fn pid(&self, name: &str) -> Option<u32> {
+        self.daemons.iter().find(|(daemon, _)| daemon == name).map(|(_, child)| child.id())
+    }
+
+    /// Where a daemon logs a stream.
+    pub(crate) fn log(&self, name: &str, stream: &str) -> PathBuf {
+        self.folder(name).join("logs").join(stream).join("latest")
+    }
+
+    /// All customers' money at all banks, in cents, once nothing is on its way any more.
     ///
     /// # Errors
     /// A bank does not answer, or something never ends.
     pub(crate) async fn money(&self) -> anyhow::Result<i64> {
         let deadline = Instant::now() + START_MAX;
+        let mut admins: Vec<_> =
+            self.banks.iter().map(|bank| self.admin(bank)).collect::<anyhow::Result<_>>()?;
         loop {
             let (mut money, mut open) = (0_i64, 0);
-            for index in 0..BANKS.len() {
-                let report = self.admin(index)?.report(v1::ReportRequest {}).await?.into_inner();
+            for admin in &mut admins {
+                let report = admin.report(v1::ReportRequest {}).await?.into_inner();
                 open += report.promises + report.unacknowledged;
                 for balance in report.balances.iter().filter(|one| one.account.starts_with("customer:")) {
                     money = money.checked_add(balance.posted).context("more money than fits")?;
@@ -255,9 +309,24 @@ impl World {
             if Instant::now() > deadline {
                 bail!("{open} promises and outcomes are still on their way");
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
+}
+
+/// This very program, without what the environment says about settings: daemons run as they are shipped.
+///
+/// # Errors
+/// The system does not say where it is.
+pub(crate) fn itself() -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("STRIFE_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    Ok(command)
 }
 
 impl Drop for World {
