@@ -13,7 +13,7 @@ use crate::echo;
 use crate::kernel::flushes;
 use crate::meter::Spent;
 use crate::slice::Slice;
-use crate::timed::{in_flight, micros};
+use crate::timed::{REST, in_flight, micros};
 use crate::world::World;
 
 /// Fewest synced appends that are timed in a slice, and their size.
@@ -87,6 +87,7 @@ impl Floors {
             self.file.write_all(&[7; APPEND_BYTES])?;
             self.file.sync_data()?;
             latencies_us.push(micros(begun.elapsed()));
+            std::thread::sleep(REST);
         }
         let window = began.elapsed();
         latencies_us.sort_unstable();

@@ -75,6 +75,8 @@ pub struct GatewayLimits {
     pub watches_max: usize,
     /// Streams of orders at a time.
     pub streams_max: usize,
+    /// Transfers on their way at a time; more are told to come again.
+    pub transfers_max: usize,
     /// Unary calls at a time.
     pub calls_max: usize,
 }
@@ -125,6 +127,7 @@ impl Settings for GatewaySettings {
             1..=1_000_000,
             "1 to 1000000",
         )?;
+        check_range("limits.transfers_max", self.limits.transfers_max, 1..=1_000_000, "1 to 1000000")?;
         check_range("limits.streams_max", self.limits.streams_max, 1..=100_000, "1 to 100000")?;
         check_range("limits.watches_max", self.limits.watches_max, 1..=1_000_000, "1 to 1000000")?;
         check_range("limits.calls_max", self.limits.calls_max, 1..=1_000_000, "1 to 1000000")

@@ -49,6 +49,8 @@ pub struct Clients {
     pub watches: Arc<Semaphore>,
     /// Streams of orders at a time.
     pub streams: Arc<Semaphore>,
+    /// Transfers of all streams on their way at a time: the rest are for those who submit one.
+    pub streams_share: Arc<Semaphore>,
     /// Transfers on their way at a time; one may outlive its client's call.
     pub drives: Arc<Semaphore>,
     /// Log-ins by client certificate.

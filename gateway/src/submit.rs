@@ -40,9 +40,10 @@ impl Clients {
         self.submit_with(permit, session, message, call).await
     }
 
+    /// `permit` is held until the transfer is driven to its end.
     async fn submit_with(
         &self,
-        permit: OwnedSemaphorePermit,
+        permit: impl Send + 'static,
         session: &Session,
         message: v1::SubmitRequest,
         call: &Call,
@@ -74,7 +75,7 @@ impl Clients {
 
     async fn drive(
         &self,
-        permit: OwnedSemaphorePermit,
+        permit: impl Send + 'static,
         order: Arc<ReceivedOrder>,
         signature: v1::Signature,
         again: bool,
@@ -148,24 +149,20 @@ impl Many {
             }
             self.clients.still_holds(&self.session)?;
             for numbered in message.orders {
-                // neither is ever closed
-                let (Ok(place), Ok(permit)) = (
+                // none is ever closed
+                let (Ok(place), Ok(share), Ok(permit)) = (
                     self.unanswered.clone().acquire_owned().await,
+                    self.clients.streams_share.clone().acquire_owned().await,
                     self.clients.drives.clone().acquire_owned().await,
                 ) else {
                     return Ok(());
                 };
-                self.submit(numbered, place, permit);
+                self.submit(numbered, place, (share, permit));
             }
         }
     }
 
-    fn submit(
-        &self,
-        numbered: v1::NumberedSubmit,
-        place: OwnedSemaphorePermit,
-        permit: OwnedSemaphorePermit,
-    ) {
+    fn submit(&self, numbered: v1::NumberedSubmit, place: OwnedSemaphorePermit, permit: impl Send + 'static) {
         let (clients, session, sender) = (self.clients.clone(), self.session.clone(), self.sender.clone());
         let number = numbered.number;
         let call = Call::new(&format!("{}/{number}", self.call.request_id));
