@@ -39,7 +39,7 @@ const BATCHES_PER_COMMIT_MAX: usize = 256;
 const TIDY_BYTES: usize = 4 << 20;
 
 /// Pages of the projections' own write-ahead log, 4 KiB each, after which SQLite moves them into the file.
-const AUTOCHECKPOINT_PAGES: i64 = 4_096;
+const AUTOCHECKPOINT_PAGES: i64 = 8_192;
 
 /// How long a full disk is left alone before it is tried again.
 const DISK_FULL_PAUSE: Duration = Duration::from_millis(500);

@@ -166,10 +166,9 @@ pub enum Effect {
 pub fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::Key(event) if event.kind == KeyEventKind::Release => Vec::new(),
+        // whoever comes back after a long while finds the screen locked, whatever they do first
+        Msg::Key(_) | Msg::Paste(_) | Msg::Mouse(_) if model.is_idle_too_long() => lock(model),
         Msg::Key(event) => {
-            if model.is_idle_too_long() {
-                return lock(model);
-            }
             touch(model);
             overlay::rearm(model);
             match action(model, event) {
@@ -435,14 +434,15 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     match action {
         Action::Quit => model.quit = true,
         Action::Suspend => return vec![Effect::Suspend],
-        Action::Help => model.overlay = Some(Overlay::Help { from: 0 }),
+        Action::Help => overlay::open(model, Overlay::Help { from: 0 }),
         Action::Palette => {
-            model.overlay = Some(Overlay::Palette { text: Input::default(), chosen: 0 });
+            overlay::open(model, Overlay::Palette { text: Input::default(), chosen: 0 });
         }
         Action::DemoMenu => {
             let processes = model.demo.as_ref().map(|demo| demo.processes.as_slice()).unwrap_or_default();
             let gateway = processes.iter().position(|(name, _)| name.starts_with("gateway"));
-            model.overlay = Some(Overlay::Demo(gateway.unwrap_or(0)));
+            let gateway = gateway.unwrap_or(0);
+            overlay::open(model, Overlay::Demo(gateway));
             return vec![Effect::LookAtDemo];
         }
         Action::ToQueue => model.focus = Focus::Queue,

@@ -45,13 +45,22 @@ fn body_of(model: &Model) -> Rect {
     areas(Rect::new(0, 0, model.size.0, model.size.1)).body
 }
 
-/// Draws everything.
-pub fn draw(model: &Model, frame: &mut Frame<'_>) {
+/// Where the terminal is too small for everything, says so and nothing else; tells whether it is.
+pub(crate) fn says_too_small(frame: &mut Frame<'_>) -> bool {
     let area = frame.area();
-    if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
+    let small = area.width < WIDTH_MIN || area.height < HEIGHT_MIN;
+    if small {
         let text = format!("Strife needs {WIDTH_MIN}×{HEIGHT_MIN}");
         let row = Rect { y: area.y + area.height / 2, height: area.height.min(1), ..area };
         frame.render_widget(Paragraph::new(fit(&text, area.width as usize)).centered(), row);
+    }
+    small
+}
+
+/// Draws everything.
+pub fn draw(model: &Model, frame: &mut Frame<'_>) {
+    let area = frame.area();
+    if says_too_small(frame) {
         return;
     }
     let parts = areas(area);

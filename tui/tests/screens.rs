@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::style::Color;
 use strife_client::view::{Connection, Credit, Notice, NoticeKind, OrderState};
 use strife_client::{ThemeName, TransferId};
@@ -411,6 +411,24 @@ fn without_a_key_for_long_the_person_is_signed_out_and_late_replies_are_dropped(
 }
 
 #[test]
+fn whoever_comes_back_after_a_long_sleep_finds_the_screen_locked_whatever_they_do_first() {
+    let key = KeyEvent::new(KeyCode::Char('t'), KeyModifiers::NONE);
+    let click = MouseEvent {
+        kind: MouseEventKind::Down(MouseButton::Left),
+        column: 5,
+        row: 5,
+        modifiers: KeyModifiers::NONE,
+    };
+    for msg in [Msg::Key(key), Msg::Paste("5".into()), Msg::Mouse(click)] {
+        let mut model = model(Screen::Transfer);
+        // no tick came meanwhile: the machine slept
+        model.now = model.locks_at().unwrap();
+        assert_eq!(update(&mut model, msg), [Effect::LogOut]);
+        assert_eq!(model.screen, Screen::Login);
+    }
+}
+
+#[test]
 fn the_filter_finds_every_word_loads_on_and_esc_shows_all_again() {
     let mut model = model(Screen::History);
     key(&mut model, KeyCode::Char('/'));
@@ -561,8 +579,8 @@ fn the_mouse_does_what_keys_do() {
     let mut model = model(Screen::History);
     update(&mut model, Msg::Size(140, 45));
     let click = |column, row| {
-        let kind = crossterm::event::MouseEventKind::Down(crossterm::event::MouseButton::Left);
-        Msg::Mouse(crossterm::event::MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
+        let kind = MouseEventKind::Down(MouseButton::Left);
+        Msg::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
     };
     update(&mut model, click(5, 6));
     assert_eq!(model.history.chosen, 3);

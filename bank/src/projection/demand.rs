@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 /// How long what is new may wait for more, while nobody asks for it: rows of one page are written together.
-const LAG_MAX: Duration = Duration::from_millis(200);
+const LAG_MAX: Duration = Duration::from_secs(1);
 
 /// Journal entries that are new at the most before they are projected, asked for or not.
-const LAG_ENTRIES_MAX: u64 = 8_192;
+const LAG_ENTRIES_MAX: u64 = 16_384;
 
 /// The farthest journal position that somebody waits for.
 #[derive(Debug, Default)]

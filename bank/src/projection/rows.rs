@@ -51,6 +51,15 @@ impl Place {
         }
     }
 
+    /// The newest id of the table, and of the bank.
+    fn newest(&self) -> &'static str {
+        match self.index {
+            Index::Outcomes => "SELECT id FROM outcomes WHERE ?1 = '' ORDER BY id DESC LIMIT 1",
+            Index::Promises => "SELECT id FROM promises WHERE bank = ?1 ORDER BY id DESC LIMIT 1",
+            Index::Voids => "SELECT id FROM voids WHERE ?1 = '' ORDER BY id DESC LIMIT 1",
+        }
+    }
+
     fn replace(&self) -> &'static str {
         match self.index {
             Index::Outcomes => {
@@ -80,22 +89,49 @@ struct Slot {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     slots: BTreeMap<Place, Slot>,
+    /// The newest id that stands in the file, by table and bank. Ids of clients rise with time, so that most new orders
+    /// are past it, and need not be looked for.
+    newest: BTreeMap<(Index, String), Option<[u8; 16]>>,
     sums: Sums,
 }
 
 impl Rows {
+    /// Whether the file may have such a row.
+    fn may_stand(
+        newest: &mut BTreeMap<(Index, String), Option<[u8; 16]>>,
+        transaction: &Transaction<'_>,
+        place: &Place,
+    ) -> rusqlite::Result<bool> {
+        let of = (place.index, place.bank.clone());
+        let newest = match newest.get(&of) {
+            Some(newest) => *newest,
+            None => {
+                let found = transaction
+                    .prepare_cached(place.newest())?
+                    .query_row([&place.bank], |row| row.get(0))
+                    .optional()?;
+                newest.insert(of, found);
+                found
+            }
+        };
+        Ok(newest.is_some_and(|newest| place.id <= newest))
+    }
+
     fn slot(&mut self, transaction: &Transaction<'_>, place: Place) -> rusqlite::Result<&mut Slot> {
         use std::collections::btree_map::Entry;
         Ok(match self.slots.entry(place) {
             Entry::Occupied(slot) => slot.into_mut(),
             Entry::Vacant(vacant) => {
                 let place = vacant.key();
-                let now: Option<Columns> = transaction
-                    .prepare_cached(place.select())?
-                    .query_row(params_from_iter(place.key()), |row| {
-                        (0..row.as_ref().column_count()).map(|column| row.get(column)).collect()
-                    })
-                    .optional()?;
+                let now: Option<Columns> = match Self::may_stand(&mut self.newest, transaction, place)? {
+                    true => transaction
+                        .prepare_cached(place.select())?
+                        .query_row(params_from_iter(place.key()), |row| {
+                            (0..row.as_ref().column_count()).map(|column| row.get(column)).collect()
+                        })
+                        .optional()?,
+                    false => None,
+                };
                 let before = now.as_ref().map(|columns| digest(columns.iter().map(ValueRef::from)));
                 vacant.insert(Slot { before, now, changed: false })
             }
@@ -132,6 +168,8 @@ impl Rows {
 
     /// Writes the rows that have changed, so that a statement finds them.
     pub fn write_rows(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        // rows that are written now may be the newest
+        self.newest.clear();
         for (place, slot) in std::mem::take(&mut self.slots) {
             let (Some(columns), true) = (slot.now, slot.changed) else { continue };
             let now = digest(columns.iter().map(ValueRef::from));
@@ -145,5 +183,65 @@ impl Rows {
     pub fn write(mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         self.write_rows(transaction)?;
         self.sums.write(transaction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+    use strife_proto::commit::{BankName, TransferId};
+
+    use super::*;
+
+    fn key(id: u8) -> Key {
+        Key { bank: BankName::new("Bank1").unwrap(), id: TransferId([id; 16]) }
+    }
+
+    fn void(id: u8, said: u8) -> (Place, Columns) {
+        let (key, hash) = (key(id), OrderHash([9; 32]));
+        let blob = |bytes: &[u8]| Value::Blob(bytes.to_vec());
+        let columns = vec![blob(&key.id.0), blob(&hash.0), blob(&[said]), Value::Integer(1)];
+        (Place::void(&key, &hash), columns)
+    }
+
+    #[test]
+    fn a_row_that_stands_is_found_and_kept_wherever_its_id_is_among_the_others() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(super::super::SCHEMA).unwrap();
+        for said in [1, 2] {
+            // in the second transaction all of them stand, the newest and older ones, and one is new
+            let transaction = connection.transaction().unwrap();
+            let mut rows = Rows::default();
+            for id in [5, 3, 9, 9 + said] {
+                let (place, columns) = void(id, said);
+                rows.insert(&transaction, place, columns).unwrap();
+                if id == 3 {
+                    rows.write_rows(&transaction).unwrap();
+                }
+            }
+            let (place, columns) = void(5, 7);
+            rows.insert(&transaction, place, columns).unwrap();
+            rows.write(&transaction).unwrap();
+            transaction.commit().unwrap();
+        }
+        let mut statement = connection.prepare("SELECT id, statement FROM voids ORDER BY id").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?[0], row.get(1)?))).unwrap();
+        let rows: Vec<(u8, [u8; 1])> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows, [(3, [1]), (5, [1]), (9, [1]), (10, [1]), (11, [2])]);
+        assert!(super::super::segments::newest_are_whole(&connection).unwrap());
+    }
+
+    #[test]
+    fn the_newest_id_is_found_without_reading_the_table() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(super::super::SCHEMA).unwrap();
+        let (hash, key) = (OrderHash([0; 32]), key(1));
+        for place in [Place::outcome(&key), Place::promise(&key, &hash), Place::void(&key, &hash)] {
+            let plan = format!("EXPLAIN QUERY PLAN {}", place.newest());
+            let mut statement = connection.prepare(&plan).unwrap();
+            let steps = statement.query_map(["Bank1"], |row| row.get::<_, String>(3)).unwrap();
+            let steps: Vec<String> = steps.map(Result::unwrap).collect();
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use strife_client::doctor::Finding;
 
-use crate::wizard::view::{HEIGHT_MIN, WIDTH_MIN};
+use crate::view::{HEIGHT_MIN, WIDTH_MIN};
 
 /// Looks at this terminal.
 pub(super) fn look() -> Vec<Finding> {

@@ -216,7 +216,7 @@ fn review(model: &mut Model) {
     match model.transfer.payment(&model.view) {
         Ok(payment) => {
             let armed_at = arming(model.now);
-            model.overlay = Some(Overlay::Confirm { payment, send: false, armed_at });
+            overlay::open(model, Overlay::Confirm { payment, send: false, armed_at });
         }
         Err(refusal) => model.toast(NoticeKind::Info, refusal.sentence()),
     }

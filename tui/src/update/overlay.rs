@@ -181,5 +181,5 @@ fn act_on_demo(model: &mut Model, at: usize, action: Action) -> Vec<Effect> {
 pub(super) fn name_payee(model: &mut Model, account: String) {
     let known = model.payees.iter().find(|payee| payee.account == account);
     let name = Input::new(known.map(|payee| payee.name.clone()).unwrap_or_default());
-    model.overlay = Some(Overlay::PayeeName { account, name });
+    open(model, Overlay::PayeeName { account, name });
 }

@@ -10,11 +10,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use super::keys::keys;
 use super::model::{Button, Field, Model, Step};
 use crate::format::fit;
+use crate::view::says_too_small;
 
-/// Smallest terminal that everything fits into.
-pub const WIDTH_MIN: u16 = 60;
-/// Smallest terminal that everything fits into.
-pub const HEIGHT_MIN: u16 = 18;
 /// Widest and highest panel.
 const PANEL_WIDTH: u16 = 84;
 const PANEL_HEIGHT: u16 = 22;
@@ -24,10 +21,7 @@ const LABEL_WIDTH: usize = 9;
 /// Draws everything.
 pub fn draw(model: &Model, frame: &mut Frame<'_>) {
     let area = frame.area();
-    if area.width < WIDTH_MIN || area.height < HEIGHT_MIN {
-        let text = format!("Strife needs {WIDTH_MIN}×{HEIGHT_MIN}");
-        let row = Rect { y: area.y + area.height / 2, height: area.height.min(1), ..area };
-        frame.render_widget(Paragraph::new(fit(&text, area.width as usize)).centered(), row);
+    if says_too_small(frame) {
         return;
     }
     let [head, body, foot] =
