@@ -142,7 +142,9 @@ impl Bank {
     /// # Errors
     /// [`Refusal::Busy`] if they have not within the limit.
     pub async fn wait_projected(&self, position: u64) -> Result<(), Refusal> {
-        self.demand.wants(position);
+        // what is not committed cannot be projected: nobody gets ahead by asking for it
+        let committed = self.shared.read().next_position - 1;
+        self.demand.wants(position.min(committed));
         let mut projected = self.projected.clone();
         let wait = projected.wait_for(|reached| *reached >= position);
         match tokio::time::timeout(Duration::from_millis(self.limits.history_wait_ms), wait).await {

@@ -21,6 +21,7 @@ pub use segments::LookupError;
 use strife_faults::kill::{self, When};
 use strife_seams::files;
 use tokio::sync::watch;
+use tokio::time::Instant;
 pub use write::describe;
 
 use crate::journal::connection::{configure, open_still};
@@ -35,8 +36,12 @@ const SCHEMA_VERSION: i64 = 4;
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;
 
-/// Bytes of journal batches after which the journal's write-ahead log is tidied.
+/// Bytes of the journal's write-ahead log after which it is tidied, and how long it may wait for so many.
 const TIDY_BYTES: usize = 4 << 20;
+const TIDY_EVERY: Duration = Duration::from_secs(30);
+
+/// What a commit writes into that log beside its batch: three pages of the tree at the most.
+const COMMIT_BYTES: usize = 3 * 4_096;
 
 /// Pages of the projections' own write-ahead log, 4 KiB each, after which SQLite moves them into the file.
 const AUTOCHECKPOINT_PAGES: i64 = 8_192;
@@ -112,8 +117,9 @@ pub struct Projector {
     chain: Chain,
     progress: watch::Sender<u64>,
     demand: Arc<Demand>,
-    /// Bytes of the batches that were projected since the journal was tidied.
+    /// About so many bytes were written into the journal's write-ahead log since it was tidied.
     untidied: usize,
+    tidied_at: Instant,
 }
 
 impl Projector {
@@ -149,6 +155,7 @@ impl Projector {
             chain,
             demand: Arc::default(),
             untidied: 0,
+            tidied_at: Instant::now(),
         })
     }
 
@@ -180,7 +187,7 @@ impl Projector {
         kill::passes(When::Before, "write/projections");
         write::project(&mut self.connection, &self.network, &mut self.chain, &batches)?;
         kill::passes(When::After, "write/projections");
-        self.untidied += batches.iter().map(|batch| batch.body.len()).sum::<usize>();
+        self.untidied += batches.iter().map(|batch| batch.body.len() + COMMIT_BYTES).sum::<usize>();
         self.progress.send_replace(self.chain.next_position - 1);
         Ok(true)
     }
@@ -199,6 +206,8 @@ impl Projector {
                 }
                 Err(_) => true,
             };
+            // a log-in is a commit without a batch
+            self.untidied += COMMIT_BYTES;
             loop {
                 // tidied after each step: under load there is always a next one
                 match self.step().and_then(|more| self.tidy().map(|()| more).map_err(ProjectionError::from)) {
@@ -219,10 +228,10 @@ impl Projector {
 
     /// Keeps the journal's write-ahead log short.
     fn tidy(&mut self) -> rusqlite::Result<()> {
-        if self.untidied < TIDY_BYTES {
+        if self.untidied < TIDY_BYTES && self.tidied_at.elapsed() < TIDY_EVERY {
             return Ok(());
         }
-        self.untidied = 0;
+        (self.untidied, self.tidied_at) = (0, Instant::now());
         self.checkpointer.as_ref().map_or(Ok(()), Checkpointer::run)
     }
 }

@@ -241,7 +241,8 @@ impl Writer {
         if planted(Bug::AnswerBeforeSync) {
             answer_all(std::mem::take(&mut responds), answers.clone());
         }
-        if !entries.is_empty() || !rows.is_empty() {
+        let wrote = !entries.is_empty() || !rows.is_empty();
+        if wrote {
             let wire = pb::Batch { entries: entries.iter().map(Entry::to_wire).collect() };
             let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
             match self.store.append(&row, &rows).await {
@@ -269,6 +270,9 @@ impl Writer {
             self.wake.send_replace(news.position);
             // nobody watching is fine
             let _ = self.shared.news.send(Arc::new(news));
+        } else if wrote {
+            // nothing to project, but the log has grown
+            self.wake.send_modify(|_| {});
         }
         answer_all(responds, answers);
         Ok(())

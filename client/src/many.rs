@@ -51,12 +51,16 @@ impl Api {
         let numbered: Vec<v1::NumberedSubmit> = (0..).zip(orders).map(numbered).collect();
         let message = |some: &[v1::NumberedSubmit]| v1::SubmitManyRequest { orders: some.to_vec() };
         let messages: Vec<_> = numbered.chunks(ORDERS_PER_MESSAGE).map(message).collect();
-        let request = self.request(tokio_stream::iter(messages), Some(session))?;
+        let mut request = self.request(tokio_stream::iter(messages), Some(session))?;
+        // it lasts as long as the orders need
+        request.metadata_mut().remove("grpc-timeout");
         let mut replies = sends("submit_many", self.gateway().submit_many(request)).await?.into_inner();
         let mut left = orders.len();
         while left > 0 {
             let next = tokio::time::timeout(self.call_max(), replies.message()).await;
-            let next = next.map_err(|_| ApiError::Unknown("no answer in time".to_owned()))??;
+            let next = next.map_err(|_| ApiError::Unknown("no answer in time".to_owned()))?;
+            // why a stream ends says nothing about the orders that it has taken
+            let next = next.map_err(|status| ApiError::Unknown(status.message().to_owned()))?;
             let Some(some) = next else { break };
             for v1::NumberedReply { number, result } in some.replies {
                 let place = usize::try_from(number).unwrap_or(usize::MAX);

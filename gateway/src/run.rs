@@ -96,7 +96,11 @@ pub async fn run(
         stop: stop.clone(),
     };
     let asked = stop.clone();
+    let keepalive = seams.dial.keepalive();
     let server = Server::builder()
+        // a client that has vanished without a word holds nothing for ever
+        .http2_keepalive_interval(Some(keepalive.every))
+        .http2_keepalive_timeout(Some(keepalive.answer_max))
         .layer(interceptor)
         .add_service(GatewayServer::new(clients).max_decoding_message_size(CLIENT_MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(accept(listener, trust.server.clone(), trust.network()), async move {

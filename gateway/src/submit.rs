@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use strife_daemon::call::Call;
 use strife_daemon::ready::batches;
 use strife_proto::Refusal;
@@ -14,7 +14,6 @@ use strife_proto::v1::numbered_reply::Result as Answer;
 use strife_proto::v1::transfer_reply::State;
 use strife_proto::v1::{self, SubmitManyReply, SubmitManyRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use tokio_stream::StreamExt;
 use tonic::{Status, Streaming};
 
 use crate::drive::{Driver, Told};
@@ -22,8 +21,8 @@ use crate::service::{Clients, Session, describe, note_outcome, pending};
 
 /// Orders of one message of a stream at the most.
 const ORDERS_PER_MESSAGE_MAX: usize = 256;
-/// Orders of one stream that are not answered yet; it is read on as answers go out.
-const UNANSWERED_MAX: usize = 1_024;
+/// Orders of one stream whose answer has not gone out; it is read on as answers go.
+const UNANSWERED_MAX: u32 = 256;
 
 impl Clients {
     /// Submits one order of a session.
@@ -103,26 +102,36 @@ impl Clients {
         call: Call,
         room: OwnedSemaphorePermit,
     ) -> impl Stream<Item = Result<SubmitManyReply, Status>> + Send + 'static {
-        let (sender, receiver) = mpsc::channel(UNANSWERED_MAX);
+        let (sender, receiver) = mpsc::channel(ORDERS_PER_MESSAGE_MAX);
         let many = Many {
             clients: self,
             session: Arc::new(session),
             call,
-            unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX)),
+            unanswered: Arc::new(Semaphore::new(UNANSWERED_MAX as usize)),
             sender,
         };
         tokio::spawn(async move {
-            if let Err(status) = many.serve(requests).await {
-                // whoever has gone needs no reason
-                let _ = many.sender.send(Err(status)).await;
-            }
+            many.run(requests).await;
             drop(room);
         });
-        batches(receiver, ORDERS_PER_MESSAGE_MAX).map(|ready| {
-            let replies: Result<Vec<_>, Status> = ready.into_iter().collect();
-            replies.map(|replies| SubmitManyReply { replies })
-        })
+        batches(receiver, ORDERS_PER_MESSAGE_MAX).flat_map(|ready| futures::stream::iter(messages(ready)))
     }
+}
+
+/// An answer, and its place among those that have not gone out.
+struct Answered(v1::NumberedReply, #[allow(dead_code)] OwnedSemaphorePermit);
+
+/// What is ready in one message, and the reason of the end, if there is one, after it.
+fn messages(ready: Vec<Result<Answered, Status>>) -> Vec<Result<SubmitManyReply, Status>> {
+    let (mut replies, mut end) = (Vec::with_capacity(ready.len()), None);
+    for answered in ready {
+        match answered {
+            Ok(Answered(reply, _)) => replies.push(reply),
+            Err(status) => end = Some(Err(status)),
+        }
+    }
+    let replies = (!replies.is_empty()).then(|| Ok(SubmitManyReply { replies }));
+    replies.into_iter().chain(end).collect()
 }
 
 /// One stream of orders.
@@ -131,23 +140,37 @@ struct Many {
     session: Arc<Session>,
     call: Call,
     unanswered: Arc<Semaphore>,
-    sender: mpsc::Sender<Result<v1::NumberedReply, Status>>,
+    sender: mpsc::Sender<Result<Answered, Status>>,
 }
 
 impl Many {
+    /// Serves the stream until its session, its client or the daemon ends. What was taken is answered before the reason
+    /// is told.
+    async fn run(&self, requests: Streaming<SubmitManyRequest>) {
+        let served = tokio::select! {
+            biased;
+            () = self.clients.stop.asked() => return,
+            () = self.sender.closed() => return,
+            () = self.clients.session_ends(&self.session) => Err(Refusal::SessionExpired.into()),
+            served = self.serve(requests) => served,
+        };
+        tokio::select! {
+            biased;
+            () = self.clients.stop.asked() => {}
+            () = self.sender.closed() => {}
+            _ = self.unanswered.acquire_many(UNANSWERED_MAX) => {}
+        }
+        if let Err(status) = served {
+            // whoever has gone needs no reason
+            let _ = self.sender.send(Err(status)).await;
+        }
+    }
+
     async fn serve(&self, mut requests: Streaming<SubmitManyRequest>) -> Result<(), Status> {
-        loop {
-            let next = tokio::select! {
-                biased;
-                () = self.clients.stop.asked() => return Ok(()),
-                () = self.sender.closed() => return Ok(()),
-                next = requests.message() => next?,
-            };
-            let Some(message) = next else { return Ok(()) };
+        while let Some(message) = requests.message().await? {
             if message.orders.len() > ORDERS_PER_MESSAGE_MAX {
                 return Err(Refusal::Malformed.into());
             }
-            self.clients.still_holds(&self.session)?;
             for numbered in message.orders {
                 // none is ever closed
                 let (Ok(place), Ok(share), Ok(permit)) = (
@@ -160,6 +183,7 @@ impl Many {
                 self.submit(numbered, place, (share, permit));
             }
         }
+        Ok(())
     }
 
     fn submit(&self, numbered: v1::NumberedSubmit, place: OwnedSemaphorePermit, permit: impl Send + 'static) {
@@ -177,8 +201,8 @@ impl Many {
                 Err(refusal) => (Answer::Refusal(refusal.into()), Some(refusal.name())),
             };
             // whoever has gone asks again
-            let _ = sender.send(Ok(v1::NumberedReply { number, result: Some(result) })).await;
-            drop(place);
+            let reply = v1::NumberedReply { number, result: Some(result) };
+            let _ = sender.send(Ok(Answered(reply, place))).await;
             let facts = call.facts();
             tracing::info!(
                 target: "strife::rpc",

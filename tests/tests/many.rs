@@ -104,3 +104,35 @@ async fn a_stream_without_a_session_or_with_too_much_at_once_ends_and_pays_nothi
     assert!(told[0].contains("Posted"), "only now: {told:?}");
     network.end().await;
 }
+
+/// A session that ends in the midst of a stream.
+#[tokio::test]
+async fn what_a_stream_did_not_answer_when_its_session_ended_is_unknown_and_is_paid_once() {
+    let network = TestNetwork::start_with(PROGRAM, 1, &[("STRIFE_BANK_SESSION_MS", "2000")]);
+    let api = network.api(0);
+    let before = Books::settled(&network).await.person("Bank1", "user2");
+    let person = Person::sign_in(&api, "Bank1", "user1").await;
+    let to = "user2@Bank1".parse().unwrap();
+    let many: Vec<Submission> = (0..20_000).map(|_| submission(&person, &person.order(&to, 1))).collect();
+    // a new session: those that have signed may be over
+    let again = Person::sign_in(&api, "Bank1", "user1").await;
+    let (told, counts) = stream(&api, &again, &many).await;
+    let posted = format!("{:?}", Word::Outcome(Verdict::Posted));
+    assert!(told.iter().all(|text| *text == posted || text.contains("Unknown")), "{counts:?}");
+    assert!(counts[&posted] > 0 && counts[&posted] < many.len(), "{counts:?}");
+
+    // the client asks again until all have ended, with new sessions
+    let mut open: Vec<Submission> =
+        many.iter().map(|one| Submission { again: true, ..one.clone() }).collect();
+    while !open.is_empty() {
+        let again = Person::sign_in(&api, "Bank1", "user1").await;
+        let (told, counts) = stream(&api, &again, &open).await;
+        let before = open.len();
+        open = open.into_iter().zip(told).filter(|(_, told)| *told != posted).map(|(one, _)| one).collect();
+        assert!(open.len() < before, "{counts:?}");
+    }
+    let after = Books::settled(&network).await;
+    after.check();
+    assert_eq!(after.person("Bank1", "user2"), before + 20_000);
+    network.end().await;
+}

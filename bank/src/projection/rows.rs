@@ -10,6 +10,9 @@ use strife_proto::commit::{Key, OrderHash};
 
 use super::segments::{Index, Segment, Sums, digest};
 
+/// Rows that are held in memory at the most, some 2 KiB each.
+const ROWS_MAX: usize = 16_384;
+
 /// Which row.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -118,6 +121,9 @@ impl Rows {
     }
 
     fn slot(&mut self, transaction: &Transaction<'_>, place: Place) -> rusqlite::Result<&mut Slot> {
+        if self.slots.len() >= ROWS_MAX {
+            self.write_rows(transaction)?;
+        }
         use std::collections::btree_map::Entry;
         Ok(match self.slots.entry(place) {
             Entry::Occupied(slot) => slot.into_mut(),

@@ -5,8 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -16,6 +15,9 @@ const GATHER: Duration = Duration::from_millis(20);
 
 /// Bytes that wait for the disk; lines beyond that are dropped and counted, so that a slow disk never stops payments.
 const WAITING_BYTES_MAX: usize = 16 << 20;
+
+/// How long the end of the process waits for the disk.
+const END_WAIT: Duration = Duration::from_secs(3);
 
 /// Where lines end up.
 pub(super) trait Lines: Send + 'static {
@@ -78,7 +80,8 @@ pub(super) struct Queue(Arc<Shared>);
 #[derive(Debug)]
 pub(super) struct Guard {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    /// Ends with the thread.
+    writes: mpsc::Receiver<()>,
 }
 
 /// Begins to write lines on a thread of its own.
@@ -88,7 +91,9 @@ pub(super) struct Guard {
 pub(super) fn begin(name: &str, mut to: impl Lines) -> io::Result<(Queue, Guard)> {
     let shared = Arc::new(Shared::default());
     let taken = shared.clone();
-    let thread = std::thread::Builder::new().name(format!("log-{name}")).spawn(move || {
+    let (alive, writes) = mpsc::channel();
+    std::thread::Builder::new().name(format!("log-{name}")).spawn(move || {
+        let _alive = alive;
         let mut lines = Vec::new();
         loop {
             lines.clear();
@@ -102,7 +107,7 @@ pub(super) fn begin(name: &str, mut to: impl Lines) -> io::Result<(Queue, Guard)
             }
         }
     })?;
-    Ok((Queue(shared.clone()), Guard { shared, thread: Some(thread) }))
+    Ok((Queue(shared.clone()), Guard { shared, writes }))
 }
 
 impl Guard {
@@ -116,10 +121,8 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
-            // a writer that panicked has written what it could
-            let _ = thread.join();
-        }
+        // it ends without a word; a disk that hangs must not keep the process
+        let _ = self.writes.recv_timeout(END_WAIT);
     }
 }
 
@@ -145,8 +148,6 @@ impl<'a> MakeWriter<'a> for Queue {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
 
     struct Kept {
