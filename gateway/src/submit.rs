@@ -119,14 +119,17 @@ impl Clients {
 }
 
 /// An answer, and its place among those that have not gone out.
-struct Answered(v1::NumberedReply, #[allow(dead_code)] OwnedSemaphorePermit);
+struct Answered {
+    reply: v1::NumberedReply,
+    _place: OwnedSemaphorePermit,
+}
 
 /// What is ready in one message, and the reason of the end, if there is one, after it.
 fn messages(ready: Vec<Result<Answered, Status>>) -> Vec<Result<SubmitManyReply, Status>> {
     let (mut replies, mut end) = (Vec::with_capacity(ready.len()), None);
     for answered in ready {
         match answered {
-            Ok(Answered(reply, _)) => replies.push(reply),
+            Ok(answered) => replies.push(answered.reply),
             Err(status) => end = Some(Err(status)),
         }
     }
@@ -202,7 +205,7 @@ impl Many {
             };
             // whoever has gone asks again
             let reply = v1::NumberedReply { number, result: Some(result) };
-            let _ = sender.send(Ok(Answered(reply, place))).await;
+            let _ = sender.send(Ok(Answered { reply, _place: place })).await;
             let facts = call.facts();
             tracing::info!(
                 target: "strife::rpc",
