@@ -326,11 +326,7 @@ fn open_file(path: &Path, journal: &dyn JournalRead) -> rusqlite::Result<Option<
     let end = match number.checked_sub(1) {
         None => Chain::default(),
         Some(before) => match journal.batches_after(before, 1)?.pop() {
-            Some(last) if last.number == number => Chain {
-                number,
-                next_position: last.first_position.saturating_add(last.count),
-                hash: last.hash,
-            },
+            Some(last) if last.number == number => Chain::after(&last),
             _ => return Ok(None),
         },
     };

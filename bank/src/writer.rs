@@ -255,24 +255,24 @@ impl Writer {
                 Err(fatal) => return Err(fatal.into()),
             }
             if row.count > 0 {
-                // it continues the chain: it was made from it
-                let _ = self.chain.advance(&row);
+                // it was made from the chain: there is nothing to check
+                self.chain = Chain::after(&row);
             }
         }
         self.shared.state.write().unwrap_or_else(PoisonError::into_inner).merge(changes);
         eviction.done(evicted);
+        if wrote {
+            // also where there is nothing to project: the journal's log has grown
+            self.wake.send_replace(news.position);
+        }
         if !entries.is_empty() {
             eviction.note(
                 &entries,
                 news.position + 1 - entries.len() as u64,
                 &self.shared.read().own.network,
             );
-            self.wake.send_replace(news.position);
             // nobody watching is fine
             let _ = self.shared.news.send(Arc::new(news));
-        } else if wrote {
-            // nothing to project, but the log has grown
-            self.wake.send_modify(|_| {});
         }
         answer_all(responds, answers);
         Ok(())

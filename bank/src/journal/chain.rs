@@ -45,6 +45,12 @@ pub struct Broken {
 }
 
 impl Chain {
+    /// The chain that ends with a batch, which is believed.
+    pub fn after(batch: &Batch) -> Self {
+        let next_position = batch.first_position.saturating_add(batch.count);
+        Self { number: batch.number, next_position, hash: batch.hash }
+    }
+
     /// The next batch on this chain.
     pub fn extend(&self, body: Bytes, count: u64) -> Batch {
         let number = self.number + 1;
@@ -60,9 +66,7 @@ impl Chain {
         if self.extend(batch.body.clone(), batch.count) != *batch {
             return Err(Broken { number: batch.number });
         }
-        self.number = batch.number;
-        self.next_position += batch.count;
-        self.hash = batch.hash;
+        *self = Self::after(batch);
         Ok(())
     }
 }

@@ -158,18 +158,19 @@ impl Rows {
         Ok(())
     }
 
-    /// Changes a row if there is one; tells whether there is.
+    /// Changes a row if there is one.
     pub fn change(
         &mut self,
         transaction: &Transaction<'_>,
         place: Place,
         change: impl FnOnce(&mut Columns),
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<()> {
         let slot = self.slot(transaction, place)?;
-        let Some(columns) = &mut slot.now else { return Ok(false) };
-        change(columns);
-        slot.changed = true;
-        Ok(true)
+        if let Some(columns) = &mut slot.now {
+            change(columns);
+            slot.changed = true;
+        }
+        Ok(())
     }
 
     /// Writes the rows that have changed, so that a statement finds them.

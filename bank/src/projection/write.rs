@@ -198,8 +198,7 @@ fn end_promise(
         if payee.is_some() {
             columns[promise::PAYEE_ACCOUNT] = account(payee);
         }
-    })?;
-    Ok(())
+    })
 }
 
 /// Adds a posted refund to what is refunded of its original: of several orders that were posted under one key, of the
@@ -218,12 +217,11 @@ fn refund(
         }
     };
     if original.bank == order.key().bank {
-        rows.change(transaction, Place::outcome(original), |columns| {
+        return rows.change(transaction, Place::outcome(original), |columns| {
             if columns[outcome::PAYEE_ACCOUNT] != Value::Null {
                 add(&mut columns[outcome::REFUNDED]);
             }
-        })?;
-        return Ok(());
+        });
     }
     // the query below sees what is written alone
     rows.write_rows(transaction)?;
@@ -235,8 +233,7 @@ fn refund(
         .optional()?;
     let Some(hash) = first else { return Ok(()) };
     let place = Place::promise(original, &OrderHash(hash));
-    rows.change(transaction, place, |columns| add(&mut columns[promise::REFUNDED]))?;
-    Ok(())
+    rows.change(transaction, place, |columns| add(&mut columns[promise::REFUNDED]))
 }
 
 /// Adds to an account's balance, and tells it.

@@ -2,7 +2,7 @@
 //! never verifies one.
 
 use strife_proto::many::{Claim, verify_many};
-use strife_proto::signing::{KeyId, PublicKey, Tag};
+use strife_proto::signing::{KeyId, Tag};
 use strife_proto::v1::{self, link_request::Message as Asked, signature::Form};
 
 use crate::bank::Bank;
@@ -22,23 +22,18 @@ fn signed(request: &v1::LinkRequest) -> Option<(Tag, &bytes::Bytes, &v1::Signatu
 
 /// For each message the registered device that signed it, if one did.
 pub(super) fn signers(bank: &Bank, requests: &[v1::LinkRequest]) -> Vec<Option<KeyId>> {
-    let known: Vec<Option<(KeyId, PublicKey)>> = {
+    let claims: Vec<Option<(KeyId, Claim<'_>)>> = {
         let state = bank.shared.read();
-        let device = |request| {
-            let (_, _, signature) = signed(request)?;
+        let claim = |request| {
+            let (tag, message, signature) = signed(request)?;
             let id = KeyId::from_slice(&signature.key_id).ok()?;
-            Some((id, state.devices.get(&id)?.public))
+            let key = state.devices.get(&id)?.public;
+            let Some(Form::Single(signature)) = &signature.form else { return None };
+            Some((id, Claim { key, tag, message, signature }))
         };
-        requests.iter().map(device).collect()
+        requests.iter().map(claim).collect()
     };
-    let claim = |(request, known): (_, &Option<(KeyId, PublicKey)>)| {
-        let ((_, key), (tag, message, signature)) = ((*known)?, signed(request)?);
-        let Some(Form::Single(signature)) = &signature.form else { return None };
-        Some(Claim { key, tag, message, signature })
-    };
-    let claims: Vec<Option<Claim<'_>>> = requests.iter().zip(&known).map(claim).collect();
-    let some: Vec<Claim<'_>> = claims.iter().flatten().copied().collect();
+    let some: Vec<Claim<'_>> = claims.iter().flatten().map(|(_, claim)| *claim).collect();
     let mut good = verify_many(&some).into_iter();
-    let judged = claims.iter().map(|claim| claim.is_some() && good.next() == Some(true));
-    judged.zip(known).map(|(good, known)| known.filter(|_| good).map(|(id, _)| id)).collect()
+    claims.into_iter().map(|claim| claim.filter(|_| good.next() == Some(true)).map(|(id, _)| id)).collect()
 }
