@@ -21,4 +21,5 @@ pub mod sim;
 pub mod small;
 pub mod terminal;
 pub mod trace;
+pub mod until;
 pub mod using;

@@ -19,9 +19,11 @@ use strife_proto::signing::{SigningKey, Tag};
 use strife_proto::statement::Word;
 use strife_proto::v1;
 use strife_tests::books::{BANKS, Books};
+use strife_tests::daemon::log_of;
 use strife_tests::network::TestNetwork;
 use strife_tests::people::{Person, verdict};
 use strife_tests::raw::{bank_client, connect_as, demo_client, gateway_client, issue, with_token};
+use strife_tests::until::until;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zeroize::Zeroizing;
@@ -294,9 +296,14 @@ async fn bad_sessions_certificates_and_garbage_are_turned_away_and_every_daemon_
         let pid = network.description.banks[bank].pid;
         assert!(Path::new(&format!("/proc/{pid}")).exists(), "{bank} is the process that it was");
     }
-    let refusals =
-        std::fs::read_to_string(Path::new(&network.description.logs).join("gateway1/rpc/latest")).unwrap();
-    assert!(refusals.contains("SESSION_INVALID") && refusals.contains("refused connection"));
+    // lines gather before they are written
+    let log = Path::new(&network.description.logs).join("gateway1");
+    until("the refusals are in the log", async || {
+        let refusals = log_of(&log, "rpc");
+        refusals.contains("SESSION_INVALID") && refusals.contains("refused connection")
+    })
+    .await;
+    let refusals = log_of(&log, "rpc");
     assert!(!refusals.contains("pass1") && !refusals.contains(user1.session.token()));
 }
 

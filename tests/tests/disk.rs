@@ -20,17 +20,10 @@ use strife_tests::network::TestNetwork;
 use strife_tests::outside::skipped;
 use strife_tests::people::{Person, verdict};
 use strife_tests::small::{SmallDisk, copy};
+use strife_tests::until::until;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
 const NO_MOUNT: &str = "neither root nor a user namespace may mount a tmpfs here";
-
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition().await {
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// Sends an order until it has ended.
 async fn insist(api: &Api, person: &Person, order: &ReceivedOrder, signature: &v1::Signature) -> Verdict {
@@ -92,7 +85,8 @@ async fn a_bank_without_room_decides_nothing_goes_on_reading_and_recovers_with_r
     assert!(api.accounts(&payer.session).await.is_ok());
     assert!(history(&api, &payer).await.unwrap() > 5);
     assert!(network.admin("Bank1").report(v1::ReportRequest {}).await.is_ok());
-    assert!(bank.log(&network, "daemon").contains("no room for the journal"));
+    until("the log says why", async || bank.log(&network, "daemon").contains("no room for the journal"))
+        .await;
 
     disk.make_room();
     for (person, order, signature) in &orders {

@@ -6,7 +6,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use strife_certs::identity::Identity;
 use strife_client::ClientSettings;
@@ -17,6 +16,7 @@ use strife_tests::books::{Books, verify_journals};
 use strife_tests::customer::Customer;
 use strife_tests::network::TestNetwork;
 use strife_tests::people::Person;
+use strife_tests::until::until;
 use strife_tui::{Control, ProcessState};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_strife-under-test");
@@ -43,14 +43,6 @@ async fn balance(data_dir: &Path, bank: &str, owner: &str) -> i64 {
 }
 
 /// Waits for a condition that the screen does not show.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while !holds().await {
-        assert!(Instant::now() < deadline, "{what} never came");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 #[tokio::test]
 async fn from_the_first_start_to_the_first_payment_a_killed_gateway_and_a_payment_that_waits_for_it() {
     strife_client::install_provider();
