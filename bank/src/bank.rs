@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::command::{Answer, Command, Respond};
 use crate::journal::OpenStore;
+use crate::journal::reader::JournalRead;
 use crate::ledger::state::{AccountState, BankName, Own, PersonId, SessionId, State};
 use crate::login::Nonces;
 use crate::passwords::Passwords;
@@ -71,8 +72,10 @@ pub struct Bank {
     pub session_ms: i64,
     /// How far ahead an order may expire, in milliseconds.
     pub order_life_ms_max: i64,
-    /// Readers that are not in use.
+    /// Readers of the projections that are not in use.
     pub readers: Mutex<Vec<ProjectionReader>>,
+    /// Readers of people's rows that are not in use.
+    pub row_readers: Mutex<Vec<Box<dyn JournalRead>>>,
 }
 
 impl Bank {
@@ -161,21 +164,42 @@ impl Bank {
         self: &Arc<Self>,
         read: impl FnOnce(&ProjectionReader) -> Result<T, E> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let open = |bank: &Self| Ok(ProjectionReader::open(&bank.data_dir, &bank.own.network)?);
+        self.pooled(|bank| &bank.readers, open, |reader| read(reader).map_err(Into::into)).await
+    }
+
+    /// Reads people's rows beside the journal on the blocking pool.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] if they cannot be read now.
+    pub async fn read_rows<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&dyn JournalRead) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let open = |bank: &Self| Ok(bank.stores.reader(&bank.data_dir)?);
+        self.pooled(|bank| &bank.row_readers, open, |reader| Ok(read(reader.as_ref())?)).await
+    }
+
+    /// Reads with a reader of a pool, or with a new one.
+    async fn pooled<R: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        pool: fn(&Self) -> &Mutex<Vec<R>>,
+        open: fn(&Self) -> Result<R, LookupError>,
+        read: impl FnOnce(&R) -> Result<T, LookupError> + Send + 'static,
+    ) -> Result<T, Refusal> {
         let bank = self.clone();
         let done = self.seams.work.blocking(move || {
-            let pooled = bank.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let reader = match pooled {
-                Some(reader) => reader,
-                None => ProjectionReader::open(&bank.data_dir, &bank.own.network)?,
-            };
-            let result = read(&reader).map_err(Into::into);
-            bank.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            let pool = pool(&bank);
+            let pooled = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let reader = pooled.map_or_else(|| open(&bank), Ok)?;
+            let result = read(&reader);
+            pool.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
             result
         });
         match done.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                tracing::error!(target: "strife::daemon", %error, "the projections cannot be read");
+                tracing::error!(target: "strife::daemon", %error, "the data folder cannot be read");
                 Err(Refusal::Busy)
             }
             Err(_) => Err(Refusal::Busy),

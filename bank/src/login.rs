@@ -1,7 +1,7 @@
 //! Logging in: what was sealed to this bank, fresh, used once, with a device key whose holder proved it.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use prost::Message;
@@ -59,7 +59,11 @@ impl Bank {
     /// # Errors
     /// [`Refusal::UnknownBank`], [`Refusal::Malformed`], [`Refusal::StaleLogin`], [`Refusal::BadSignature`],
     /// [`Refusal::Throttled`], [`Refusal::BadCredentials`], [`Refusal::Busy`].
-    pub async fn log_in(&self, request: v1::LoginRequest, call: &Call) -> Result<v1::LoginReply, Refusal> {
+    pub async fn log_in(
+        self: &Arc<Self>,
+        request: v1::LoginRequest,
+        call: &Call,
+    ) -> Result<v1::LoginReply, Refusal> {
         if request.bank != self.own.bank.as_str() {
             return Err(Refusal::UnknownBank);
         }
@@ -88,15 +92,14 @@ impl Bank {
         device.verify_raw(Tag::Device, &proof, &secret.device_proof)?;
 
         self.logins.admit(&secret.person, now_ms)?;
-        let person = {
-            let state = self.shared.read();
-            let login: Option<LoginName> = secret.person.parse().ok();
-            let id = login.and_then(|login| state.logins.get(&login).copied());
-            id.and_then(|id| Some((id, state.people.get(&id)?.clone())))
+        let login: Option<LoginName> = secret.person.parse().ok();
+        let person = match login {
+            Some(login) => self.read_rows(move |rows| rows.person(login.as_str())).await?,
+            None => None,
         };
-        let stored = person.as_ref().map(|(_, person)| person.password_hash.clone());
+        let stored = person.as_ref().map(|person| Arc::from(person.password_hash.as_str()));
         let fits = self.passwords.check(password, stored).await?;
-        let Some((id, person)) = person.filter(|_| fits) else {
+        let Some(person) = person.filter(|_| fits) else {
             return Err(Refusal::BadCredentials);
         };
         self.logins.forgive(&secret.person);
@@ -104,7 +107,7 @@ impl Bank {
 
         let session = self.seams.random::<16>().map_err(|_| Refusal::Busy)?;
         let expires_at_ms = now_ms + self.session_ms;
-        match self.ask(Command::SignIn { person: id, device, session, expires_at_ms }).await {
+        match self.ask(Command::SignIn { person: person.id, device, session, expires_at_ms }).await {
             Answer::Noted => {}
             Answer::Refused(refusal) => return Err(refusal),
             _ => return Err(Refusal::Busy),
@@ -112,7 +115,7 @@ impl Bank {
         let claims = Claims {
             iss: self.own.bank.to_string(),
             aud: self.own.bank.to_string(),
-            sub: person.login.to_string(),
+            sub: person.login,
             sid: hex(&session),
             cnf: Confirmation { spki: hex(&secret.client_key_hash) },
             iat: now_ms / 1000,
@@ -121,7 +124,7 @@ impl Bank {
         Ok(v1::LoginReply {
             token: token::issue(&claims, &self.keys.token_pkcs8)?,
             expires_at_ms,
-            display_name: person.display_name.to_string(),
+            display_name: person.display_name,
         })
     }
 }

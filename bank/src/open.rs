@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use strife_faults::{Bug, planted};
-use strife_proto::domain::LoginName;
 use strife_seams::files;
 
-use crate::journal::reader::ReadError;
+use crate::journal::reader::{JournalRead, ReadError};
 use crate::journal::store::OpenError;
 use crate::journal::{Chain, OpenStore, Store};
 use crate::ledger::overlay::Table;
@@ -19,7 +18,6 @@ use crate::projection::{ProjectionError, Projector};
 use crate::replay::replay;
 use crate::snapshot::{self, SnapshotError};
 use crate::witness::{self, WitnessError};
-use crate::writer::person_of;
 
 /// How long a start waits for another process to let the folder go, in milliseconds.
 const LOCK_MS_MAX: u64 = 8_000;
@@ -70,9 +68,6 @@ pub enum FolderError {
     /// A thread of the start panicked.
     #[error("a thread of the start panicked")]
     Panicked,
-    /// A person's row is malformed.
-    #[error("a person's row is malformed")]
-    Person,
 }
 
 /// A bank's data folder, locked and replayed.
@@ -115,10 +110,10 @@ impl Folder {
         let mut projector = Projector::open(dir, stores, &own.network)?;
         projector.catch_up()?;
         let (snapshot, people) = std::thread::scope(|scope| {
-            let store = store.as_mut();
+            let rows = stores.reader(dir)?;
             let rows = std::thread::Builder::new()
                 .name("people".into())
-                .spawn_scoped(scope, move || people(store))
+                .spawn_scoped(scope, move || people(rows.as_ref()))
                 .map_err(FolderError::Thread)?;
             let snapshot = snapshot::newest(dir, &own, journal.as_ref())?;
             Ok::<_, FolderError>((snapshot, rows.join().map_err(|_| FolderError::Panicked)??))
@@ -128,7 +123,7 @@ impl Folder {
             None => (State::new(own), Chain::default()),
         };
         let snapshot_position = chain.next_position - 1;
-        (state.people, state.logins) = people;
+        state.people = people;
         state.own_accounts();
         load_sessions(store.as_mut(), &mut state, now_ms)?;
         let chain = replay(journal.as_ref(), &mut state, chain, u64::MAX)?;
@@ -153,19 +148,13 @@ fn take(lock: &File) -> Result<(), TryLockError> {
     }
 }
 
-/// People's rows, read while the snapshot is.
-type People = (Table<PersonId, Person>, Table<LoginName, PersonId>);
-
-fn people(store: &dyn Store) -> Result<People, FolderError> {
-    let rows = store.people()?;
-    let mut people = Table::with_capacity(rows.len());
-    let mut logins = Table::with_capacity(rows.len());
-    for row in rows {
-        let person = person_of(&row).ok_or(FolderError::Person)?;
-        logins.insert(person.login.clone(), row.id);
-        people.insert(row.id, person);
-    }
-    Ok((people, logins))
+/// Who there is, read while the snapshot is.
+fn people(rows: &dyn JournalRead) -> Result<Table<PersonId, Person>, FolderError> {
+    let mut people = Table::new();
+    rows.each_person(&mut |id, _| {
+        people.insert(id, Person::default());
+    })?;
+    Ok(people)
 }
 
 fn load_sessions(store: &mut dyn Store, state: &mut State, now_ms: i64) -> Result<(), FolderError> {

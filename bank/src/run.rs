@@ -150,6 +150,7 @@ pub async fn run(
         chain,
         shared: shared.clone(),
         projections: ProjectionReader::open(&settings.data_dir, &own.network)?,
+        rows: stores.reader(&settings.data_dir)?,
         projected: projected.clone(),
         key: BankKeys::load(&settings.keys_dir)?.signing,
         clock: seams.clock.clone(),
@@ -187,6 +188,7 @@ pub async fn run(
         session_ms: settings.session_ms,
         order_life_ms_max: settings.order_life_ms_max,
         readers: std::sync::Mutex::default(),
+        row_readers: std::sync::Mutex::default(),
         limits: settings.limits.clone(),
         trust: trust.clone(),
     });

@@ -82,7 +82,7 @@ fn last_before(journal: &dyn JournalRead, position: u64) -> rusqlite::Result<u64
 fn differences(running: &State, read: &State) -> Vec<String> {
     // log-in names are rows beside the journal
     let report = |state| {
-        let reply = report(state);
+        let reply = report(state, |_| String::new());
         let nameless = |balance| v1::LedgerBalance { owner: String::new(), ..balance };
         v1::ReportReply { balances: reply.balances.into_iter().map(nameless).collect(), ..reply }
     };

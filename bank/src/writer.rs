@@ -23,12 +23,12 @@ use strife_seams::Clock;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::command::{Answer, Command, Respond};
+use crate::journal::reader::JournalRead;
 use crate::journal::{AppendError, Chain, Row, Store};
 use crate::ledger::state::Changes;
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
 use crate::projection::{LookupError, ProjectionReader, describe};
-pub(crate) use decide::person_of;
-use evict::Eviction;
+use evict::{Eviction, load_login};
 
 /// Committed batches that a slow watcher may lag behind before it is sent all balances instead.
 const NEWS_CAPACITY: usize = 1024;
@@ -68,6 +68,9 @@ impl Shared {
 
 /// The writer's ends and tools.
 pub struct Writer {
+    /// For people's rows beside the journal. Let go of before the store: the last connection of a clean stop is one that
+    /// can take the write-ahead log away.
+    pub rows: Box<dyn JournalRead>,
     /// Where batches become durable.
     pub store: Box<dyn Store>,
     /// Where the chain stands.
@@ -99,6 +102,9 @@ pub enum WriterError {
     /// What the projections say cannot be believed.
     #[error(transparent)]
     Projections(#[from] LookupError),
+    /// People's rows cannot be read.
+    #[error("people's rows cannot be read: {0}")]
+    Rows(#[from] rusqlite::Error),
 }
 
 /// A batch that is being decided.
@@ -214,6 +220,7 @@ impl Writer {
         let mut answers = Vec::with_capacity(commands.len());
         for command in commands {
             loaded.load(command, &mut batch.overlay, &self.projections)?;
+            load_login(command, &mut batch.overlay, self.rows.as_ref())?;
             match self.decide(&mut batch, command) {
                 Ok(answer) => answers.push(answer),
                 Err(error) => {

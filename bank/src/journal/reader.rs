@@ -9,8 +9,8 @@ use strife_proto::journal::v1 as pb;
 
 use super::chain::{Batch, Broken};
 use super::connection::{open_read_only, open_still};
-use super::store::FILE;
-use crate::ledger::Entry;
+use super::store::{FILE, PersonRow};
+use crate::ledger::{Entry, PersonId};
 
 /// Batches that are stepped over at a time.
 const BATCHES_PER_STEP: usize = 512;
@@ -54,6 +54,18 @@ pub trait JournalRead: Send + std::fmt::Debug {
         }
         Ok(number)
     }
+
+    /// The row of the person who has a log-in name.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn person(&self, login: &str) -> rusqlite::Result<Option<PersonRow>>;
+
+    /// Goes through all people and their log-in names.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn each_person(&self, each: &mut dyn FnMut(PersonId, &str)) -> rusqlite::Result<()>;
 }
 
 /// A reader of one bank's journal in SQLite.
@@ -97,6 +109,14 @@ impl JournalRead for Nothing {
     fn hash_of(&self, _: u64) -> rusqlite::Result<Option<[u8; 32]>> {
         Ok(None)
     }
+
+    fn person(&self, _: &str) -> rusqlite::Result<Option<PersonRow>> {
+        Ok(None)
+    }
+
+    fn each_person(&self, _: &mut dyn FnMut(PersonId, &str)) -> rusqlite::Result<()> {
+        Ok(())
+    }
 }
 
 impl JournalRead for JournalReader {
@@ -126,6 +146,30 @@ impl JournalRead for JournalReader {
     fn last_number(&self) -> rusqlite::Result<u64> {
         let last: Option<i64> = self.0.query_row("SELECT max(number) FROM batches", [], |row| row.get(0))?;
         Ok(last.unwrap_or(0).cast_unsigned())
+    }
+
+    fn person(&self, login: &str) -> rusqlite::Result<Option<PersonRow>> {
+        let mut statement = self
+            .0
+            .prepare_cached("SELECT id, login, display_name, password_hash FROM people WHERE login = ?1")?;
+        let row = statement.query_row([login], |row| {
+            Ok(PersonRow {
+                id: PersonId(row.get(0)?),
+                login: row.get(1)?,
+                display_name: row.get(2)?,
+                password_hash: row.get(3)?,
+            })
+        });
+        row.optional()
+    }
+
+    fn each_person(&self, each: &mut dyn FnMut(PersonId, &str)) -> rusqlite::Result<()> {
+        let mut statement = self.0.prepare("SELECT id, login FROM people")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(PersonId(row.get(0)?), row.get_ref(1)?.as_str()?);
+        }
+        Ok(())
     }
 }
 

@@ -217,12 +217,6 @@ pub trait Store: Send + std::fmt::Debug {
     /// A keyed digest of a person's row, which is all that the chain carries of it.
     fn digest(&self, row: &PersonRow) -> Bytes;
 
-    /// Every person's row.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    fn people(&self) -> rusqlite::Result<Vec<PersonRow>>;
-
     /// Every session, with whose it is and when it ends.
     ///
     /// # Errors
@@ -385,20 +379,6 @@ impl Store for SqliteStore {
 
     fn digest(&self, row: &PersonRow) -> Bytes {
         digest_of(&self.digest_key, row)
-    }
-
-    fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
-        let mut statement =
-            self.connection.prepare("SELECT id, login, display_name, password_hash FROM people")?;
-        let rows = statement.query_map([], |row| {
-            Ok(PersonRow {
-                id: PersonId(row.get(0)?),
-                login: row.get(1)?,
-                display_name: row.get(2)?,
-                password_hash: row.get(3)?,
-            })
-        })?;
-        rows.collect()
     }
 
     fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {

@@ -6,10 +6,13 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
+use indexmap::IndexMap;
+
 use crate::ledger::state::*;
 
-/// A committed map, or the changes to one.
-pub type Table<K, V> = HashMap<K, V>;
+/// A committed map. Its records lie side by side, and what doubles as it grows is an index of numbers to them: a
+/// million accounts take half the memory that they take in a map of the standard library.
+pub type Table<K, V> = IndexMap<K, V>;
 
 /// Changes on top of a committed table. `None` is a removal.
 #[derive(Debug)]
@@ -68,7 +71,7 @@ pub fn merge<K: Eq + Hash, V>(table: &mut Table<K, V>, changes: HashMap<K, Optio
     for (key, change) in changes {
         match change {
             Some(value) => table.insert(key, value),
-            None => table.remove(&key),
+            None => table.swap_remove(&key),
         };
     }
 }
@@ -82,6 +85,7 @@ macro_rules! overlay {
                     own: &state.own,
                     next_position: state.next_position,
                     next_account_body: state.next_account_body,
+                    logins: HashMap::new(),
                     $($field: Layer::over(&state.$field),)+
                 }
             }
@@ -110,7 +114,6 @@ macro_rules! overlay {
 overlay!(
     accounts,
     people,
-    logins,
     devices,
     settlements,
     internal,
@@ -131,9 +134,10 @@ pub struct Overlay<'a> {
     pub own: &'a Own,
     pub next_position: u64,
     pub next_account_body: u64,
+    /// Who has a log-in name: as far as the batch has asked. Memory does not hold them.
+    pub logins: HashMap<LoginName, PersonId>,
     pub accounts: Layer<'a, AccountNumber, Account>,
     pub people: Layer<'a, PersonId, Person>,
-    pub logins: Layer<'a, LoginName, PersonId>,
     pub devices: Layer<'a, KeyId, Device>,
     pub settlements: Layer<'a, (BankName, Currency), Settlement>,
     pub internal: Layer<'a, (Internal, Currency), i64>,

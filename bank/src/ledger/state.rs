@@ -6,6 +6,7 @@ use std::fmt;
 pub use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 use strife_proto::commit::payee::Payee;
 use strife_proto::commit::payer::Payer;
 pub use strife_proto::commit::{BankName, Key, OrderHash};
@@ -78,17 +79,12 @@ impl Account {
     }
 }
 
-/// A person: name and details stand in a row of their own, so that they can be erased.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A person. Name and details stand in a row beside the journal, so that they can be erased, and are read there when
+/// they are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Person {
-    /// Log-in name.
-    pub login: LoginName,
-    /// For the screen.
-    pub display_name: Arc<str>,
-    /// argon2id, PHC string.
-    pub password_hash: Arc<str>,
     /// In the order of opening.
-    pub accounts: Vec<AccountNumber>,
+    pub accounts: SmallVec<[AccountNumber; 1]>,
 }
 
 /// A person's device.
@@ -205,8 +201,6 @@ pub struct State {
     pub accounts: Table<AccountNumber, Account>,
     /// People.
     pub people: Table<PersonId, Person>,
-    /// Log-in names.
-    pub logins: Table<LoginName, PersonId>,
     /// Devices that may sign.
     pub devices: Table<KeyId, Device>,
     /// Settlement with other banks.
@@ -240,7 +234,6 @@ pub struct Changes {
     pub next_account_body: u64,
     pub accounts: HashMap<AccountNumber, Option<Account>>,
     pub people: HashMap<PersonId, Option<Person>>,
-    pub logins: HashMap<LoginName, Option<PersonId>>,
     pub devices: HashMap<KeyId, Option<Device>>,
     pub settlements: HashMap<(BankName, Currency), Option<Settlement>>,
     pub internal: HashMap<(Internal, Currency), Option<i64>>,
@@ -266,7 +259,6 @@ impl State {
             next_account_body: prefix * 1_000_000 + 1,
             accounts: Table::new(),
             people: Table::new(),
-            logins: Table::new(),
             devices: Table::new(),
             settlements: Table::new(),
             internal: Table::new(),

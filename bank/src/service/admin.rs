@@ -90,7 +90,8 @@ impl bank_admin_server::BankAdmin for Admin {
         let request = request.into_inner();
         clean_text(&request.name, ACCOUNT_NAME_CHARS_MAX)?;
         let login: strife_proto::domain::LoginName = request.login.parse()?;
-        let person = self.bank.shared.read().logins.get(&login).copied().ok_or(Refusal::NotFound)?;
+        let row = self.bank.read_rows(move |rows| rows.person(login.as_str())).await?;
+        let person = row.ok_or(Refusal::NotFound)?.id;
         let command = Command::OpenAccount {
             person,
             currency: Currency::new(&request.currency)?,
@@ -148,7 +149,16 @@ impl bank_admin_server::BankAdmin for Admin {
     }
 
     async fn report(&self, _: Request<v1::ReportRequest>) -> Result<Response<v1::ReportReply>, Status> {
-        Ok(Response::new(report(&self.bank.shared.read())))
+        let mut logins = std::collections::HashMap::new();
+        let logins = self
+            .bank
+            .read_rows(move |rows| {
+                rows.each_person(&mut |id, login| drop(logins.insert(id, login.to_owned())))?;
+                Ok(logins)
+            })
+            .await?;
+        let owner = |person| logins.get(&person).cloned().unwrap_or_default();
+        Ok(Response::new(report(&self.bank.shared.read(), owner)))
     }
 
     async fn verify(&self, _: Request<v1::VerifyRequest>) -> Result<Response<v1::VerifyReply>, Status> {
@@ -167,18 +177,17 @@ impl bank_admin_server::BankAdmin for Admin {
     }
 }
 
-/// Every balance, sorted, and what is unfinished.
-pub fn report(state: &State) -> v1::ReportReply {
+/// Every balance, sorted, and what is unfinished. `owner` knows people's log-in names.
+pub fn report(state: &State, owner: impl Fn(PersonId) -> String) -> v1::ReportReply {
     let mut balances = Vec::new();
     for (number, account) in &state.accounts {
-        let owner = state.people.get(&account.person);
         balances.push(v1::LedgerBalance {
             account: format!("customer:{number}"),
             currency: account.currency.code().to_owned(),
             posted: account.posted,
             held: account.held,
             promised: account.incoming,
-            owner: owner.map(|owner| owner.login.to_string()).unwrap_or_default(),
+            owner: owner(account.person),
         });
     }
     for ((bank, currency), settlement) in &state.settlements {

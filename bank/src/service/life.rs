@@ -30,7 +30,7 @@ pub async fn read(bank: &Arc<Bank>, signed_in: &SignedIn, key: Key) -> Result<v1
     let state = bank.shared.read();
     let own = recorded.into_iter().find(|recorded| {
         let payer = decided_here && is_payer(&state, recorded, signed_in.person);
-        payer || is_payee(&state, recorded, signed_in.person)
+        payer || is_payee(&state, recorded, signed_in)
     });
     own.map(|recorded| recorded.reply).ok_or(Refusal::NotFound)
 }
@@ -42,7 +42,8 @@ fn is_payer(state: &State, recorded: &Recorded, person: PersonId) -> bool {
 
 /// Whether it was promised or credited to an account of the person, or is in suspense because it could not be. Why a
 /// payer's order was declined inside this bank is none of the payee's business.
-fn is_payee(state: &State, recorded: &Recorded, person: PersonId) -> bool {
+fn is_payee(state: &State, recorded: &Recorded, signed_in: &SignedIn) -> bool {
+    let person = signed_in.person;
     let owner = |number| state.accounts.get(number).map(|account| account.person);
     if let Some(number) = &recorded.payee {
         return owner(number) == Some(person);
@@ -54,7 +55,7 @@ fn is_payee(state: &State, recorded: &Recorded, person: PersonId) -> bool {
     let here = order.payee.bank == state.own.bank;
     let named = match &order.payee.account {
         PayeeAccount::Number(number) => owner(number),
-        PayeeAccount::Login(login) => state.logins.get(login).copied(),
+        PayeeAccount::Login(login) => (login.as_str() == signed_in.claims.sub).then_some(person),
     };
     here && !declined && named == Some(person)
 }

@@ -33,7 +33,6 @@ pub(super) fn encode(state: &State, chain: &Chain, out: impl Write) -> io::Resul
         next_account_body,
         accounts,
         people: _, // rows beside the journal, and which accounts are whose
-        logins: _, // rows beside the journal
         devices,
         settlements,
         internal,

@@ -322,15 +322,13 @@ impl Writer {
 
     fn add_person(&self, batch: &mut Batch<'_>, row: &PersonRow) -> Result<Answer, ApplyError> {
         let Ok(login) = row.login.parse() else { return Ok(Answer::Refused(Refusal::BadAccount)) };
-        if batch.overlay.logins.get(&login).is_some() {
+        if batch.overlay.logins.contains_key(&login) {
             return Ok(Answer::Refused(Refusal::AlreadyExists));
         }
         let kind = Kind::PersonAdded { person: row.id, row_digest: self.store.digest(row) };
         batch.record(entry(batch.now_ms, Vec::new(), kind))?;
         batch.overlay.logins.insert(login, row.id);
-        if let Some(person) = person_of(row) {
-            batch.overlay.people.insert(row.id, person);
-        }
+        batch.overlay.people.insert(row.id, Person::default());
         batch.rows.push(Row::Person(row.clone()));
         Ok(Answer::Noted)
     }
@@ -368,16 +366,6 @@ fn acknowledges(known: &PayerKnown, said: &Said) -> bool {
             | (Some((_, Verdict::Declined(_))), Word::Acknowledgement(Acknowledgement::Released))
     );
     fits && known.payee_bank.as_ref() == Some(&said.statement.bank)
-}
-
-/// What the state keeps of a person's row; `None` for a row with a malformed log-in name.
-pub(crate) fn person_of(row: &PersonRow) -> Option<Person> {
-    Some(Person {
-        login: row.login.parse().ok()?,
-        display_name: Arc::from(row.display_name.as_str()),
-        password_hash: Arc::from(row.password_hash.as_str()),
-        accounts: Vec::new(),
-    })
 }
 
 fn open_account(

@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use strife_proto::commit::{Key, OrderHash, Verdict};
+use strife_proto::domain::{PayeeAccount, ReceivedOrder};
 use strife_proto::statement::Statement;
 
 use crate::command::Command;
+use crate::journal::reader::JournalRead;
 use crate::ledger::{Entry, Kind, Overlay};
 use crate::projection::{LookupError, ProjectionReader};
 
@@ -91,6 +93,30 @@ impl Eviction {
     pub fn done(&mut self, count: usize) {
         self.queue.drain(..count);
     }
+}
+
+/// Looks up who has the log-in name that a command brings, if it brings one.
+pub(crate) fn load_login(
+    command: &Command,
+    overlay: &mut Overlay<'_>,
+    rows: &dyn JournalRead,
+) -> rusqlite::Result<()> {
+    let payee = |order: &ReceivedOrder| match &order.order().payee.account {
+        PayeeAccount::Login(login) if order.order().payee.bank == overlay.own.bank => Some(login.clone()),
+        _ => None,
+    };
+    let login = match command {
+        Command::Prepare(signed) | Command::Decide { order: signed, .. } => payee(&signed.order),
+        Command::Post { order, .. } => payee(order),
+        Command::AddPerson(row) => row.login.parse().ok(),
+        _ => None,
+    };
+    if let Some(login) = login.filter(|login| !overlay.logins.contains_key(login))
+        && let Some(row) = rows.person(login.as_str())?
+    {
+        overlay.logins.insert(login, row.id);
+    }
+    Ok(())
 }
 
 /// What a batch has looked up in the projections.

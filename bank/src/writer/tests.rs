@@ -13,7 +13,7 @@ use strife_proto::v1;
 use super::*;
 use crate::command::{Said, SignedOrder};
 use crate::journal::chain::Batch as Row_;
-use crate::journal::{Durability, PersonRow, Sqlite, SqliteStore};
+use crate::journal::{Durability, OpenStore, PersonRow, Sqlite, SqliteStore};
 use crate::ledger::PersonId;
 use crate::ledger::state::{Own, SessionId};
 use crate::open::Folder;
@@ -59,10 +59,6 @@ impl Store for TestStore {
 
     fn digest(&self, row: &PersonRow) -> Bytes {
         self.inner.digest(row)
-    }
-
-    fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
-        self.inner.people()
     }
 
     fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {
@@ -125,6 +121,7 @@ impl TestBank {
             chain,
             shared: Arc::new(Shared::new(state)),
             projections: ProjectionReader::open(dir.path(), "test").unwrap(),
+            rows: Sqlite.reader(dir.path()).unwrap(),
             projected: projector.progress(),
             key: SigningKey::from_seed(&[1; 32]).unwrap(),
             clock: clock.clone(),
@@ -260,7 +257,7 @@ impl TestBank {
     }
 
     fn report(&self) -> v1::ReportReply {
-        report(&self.writer.shared.read())
+        report(&self.writer.shared.read(), |_| String::new())
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use strife_bank::command::{Answer, Command, Said, SignedOrder};
-use strife_bank::journal::{PersonRow, Sqlite};
+use strife_bank::journal::reader::JournalRead;
+use strife_bank::journal::{OpenStore, PersonRow, Sqlite};
 use strife_bank::ledger::PersonId;
 use strife_bank::ledger::state::Own;
 use strife_bank::open::Folder;
@@ -79,6 +80,7 @@ pub const YES: Word = Word::Vote(Vote::Yes);
 pub struct Bank {
     pub name: &'static str,
     pub shared: Arc<Shared>,
+    rows: Box<dyn JournalRead>,
     queue: mpsc::Sender<Queued>,
     projected: watch::Receiver<u64>,
     threads: Vec<JoinHandle<()>>,
@@ -102,6 +104,7 @@ impl Bank {
             chain,
             shared: shared.clone(),
             projections: ProjectionReader::open(dir, NETWORK).unwrap(),
+            rows: Sqlite.reader(dir).unwrap(),
             projected: projected.clone(),
             key: key_of(name),
             clock: Arc::new(FixedClock),
@@ -121,7 +124,7 @@ impl Bank {
             })),
             begin(Box::pin(async move { projector.run(woken).await.unwrap() })),
         ];
-        Self { name, shared, queue, projected, threads, next_id: 0 }
+        Self { name, shared, rows: Sqlite.reader(dir).unwrap(), queue, projected, threads, next_id: 0 }
     }
 
     /// Asks for everything, waits for all answers, and returns them in order.
@@ -168,7 +171,7 @@ impl Bank {
 
     /// A clean stop.
     pub fn stop(self) {
-        drop(self.queue);
+        drop((self.queue, self.rows));
         for thread in self.threads {
             thread.join().unwrap();
         }
@@ -202,13 +205,17 @@ impl Bank {
     }
 
     pub fn accounts_of(&self, login: &str) -> Vec<AccountNumber> {
-        let state = self.shared.read();
-        state.people[&state.logins[&login.parse().unwrap()]].accounts.clone()
+        let person = self.who(login);
+        self.shared.read().people[&person].accounts.to_vec()
+    }
+
+    fn who(&self, login: &str) -> PersonId {
+        self.rows.person(login).unwrap().unwrap().id
     }
 
     /// Has a person's device registered, which is the one that signs every order here.
     pub fn sign_in(&mut self, login: &str) {
-        let person = self.shared.read().logins[&login.parse().unwrap()];
+        let person = self.who(login);
         let (device, session) = (*device().public(), self.id());
         self.must(Command::SignIn { person, device, session, expires_at_ms: 1_000_000 });
     }

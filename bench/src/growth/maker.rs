@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use strife_bank::command::{Answer, Command, SignedOrder};
-use strife_bank::journal::{PersonRow, Sqlite};
+use strife_bank::journal::{OpenStore, PersonRow, Sqlite};
 use strife_bank::ledger::PersonId;
 use strife_bank::ledger::state::Own;
 use strife_bank::open::Folder;
@@ -128,6 +128,7 @@ impl Maker {
             chain,
             shared: shared.clone(),
             projections: ProjectionReader::open(dir, NETWORK)?,
+            rows: Sqlite.reader(dir)?,
             projected: projected.clone(),
             key: BankKeys::load(keys_dir)?.signing,
             clock: Arc::new(SystemClock),

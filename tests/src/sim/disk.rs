@@ -189,10 +189,6 @@ impl Store for Disk {
         Bytes::copy_from_slice(&sha256(format!("{row:?}").as_bytes()))
     }
 
-    fn people(&self) -> rusqlite::Result<Vec<PersonRow>> {
-        Ok(self.lock().durable.people.clone())
-    }
-
     fn sessions(&self) -> rusqlite::Result<Vec<(SessionId, PersonId, i64)>> {
         let sessions = self.lock().durable.sessions.clone();
         Ok(sessions.into_iter().map(|(id, (person, ends))| (id, person, ends)).collect())
@@ -216,5 +212,14 @@ impl JournalRead for Disk {
         let inside = self.lock();
         let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         Ok(index.and_then(|index| inside.durable.batches.get(index)).map(|batch| batch.hash))
+    }
+
+    fn person(&self, login: &str) -> rusqlite::Result<Option<PersonRow>> {
+        Ok(self.lock().durable.people.iter().find(|row| row.login == login).cloned())
+    }
+
+    fn each_person(&self, each: &mut dyn FnMut(PersonId, &str)) -> rusqlite::Result<()> {
+        self.lock().durable.people.iter().for_each(|row| each(row.id, &row.login));
+        Ok(())
     }
 }
