@@ -31,7 +31,7 @@ use crate::journal::{Chain, Checkpointer, OpenStore};
 /// The projections' file in a bank's data folder.
 pub const FILE: &str = "projections.db";
 
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// Batches of the journal that are projected in one transaction.
 const BATCHES_PER_COMMIT_MAX: usize = 256;
@@ -66,6 +66,7 @@ const SCHEMA: &str = "
         acknowledgement BLOB, position INTEGER NOT NULL, order_bytes BLOB NOT NULL, payee_account TEXT,
         promised_at_ms INTEGER, promised_position INTEGER, refunded INTEGER NOT NULL,
         PRIMARY KEY (bank, id, hash)) STRICT, WITHOUT ROWID;
+    CREATE TABLE requests (id BLOB PRIMARY KEY, account TEXT, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE segments (
         of TEXT NOT NULL, bank TEXT NOT NULL, prefix BLOB NOT NULL, count INTEGER NOT NULL, sum BLOB NOT NULL,
         PRIMARY KEY (of, bank, prefix)) STRICT, WITHOUT ROWID;

@@ -25,6 +25,7 @@ pub fn let_go(state: &mut State) {
     state.payees.clear();
     state.payers.retain(|_, known| known.payer.is_owed());
     state.voids.clear();
+    state.requests.clear();
     state.credits.clear();
 }
 

@@ -24,7 +24,7 @@ use crate::ledger::state::Own;
 use crate::witness::{Seen, Shortened};
 
 /// The schema that this program reads and writes.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// Snapshots that are kept; the newest is read first.
 const SNAPSHOTS_KEPT: usize = 2;

@@ -171,7 +171,7 @@ pub struct PayeeKnown {
 }
 
 /// An administrator's request that was carried out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// An account was opened.
     Account(AccountNumber),
@@ -220,7 +220,7 @@ pub struct State {
     /// Payments to accounts here that could be refunded: those of which the projections have not reached the last
     /// change.
     pub credits: Table<Key, Credit>,
-    /// Administrators' requests by their id.
+    /// Administrators' requests by their id, that the projections have not reached.
     pub requests: Table<[u8; 16], Request>,
     /// Sessions that may be used.
     pub sessions: Table<SessionId, Session>,

@@ -13,11 +13,11 @@ use strife_proto::statement::{Statement, Word};
 use strife_proto::v1;
 
 use super::FILE;
-use super::segments::{Compared, Index, LookupError};
+use super::segments::{Compared, Index, LookupError, Segment};
 use super::write::{STATE_ACCOUNT, STATE_PROMISED, STATE_SUSPENSE};
 use crate::journal::connection::open_read_only;
 use crate::ledger::entry::LedgerAccount;
-use crate::ledger::state::{PayeeKnown, PayerKnown, VoidKnown};
+use crate::ledger::state::{PayeeKnown, PayerKnown, Request, VoidKnown};
 
 /// A row of an account's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl ProjectionReader {
 
     /// Sees to it that what is found of a key in a table, or not found, is what was projected.
     pub(super) fn believe(&self, index: Index, key: &Key) -> Result<(), LookupError> {
-        self.compared.borrow_mut().believe(&self.connection, index, key)
+        self.compared.borrow_mut().believe(&self.connection, Segment::of(index, key))
     }
 
     /// What is recorded of a key that was decided here.
@@ -135,6 +135,26 @@ impl ProjectionReader {
             })
             .optional()?;
         Ok(payee)
+    }
+
+    /// What became of an administrator's request.
+    ///
+    /// # Errors
+    /// [`LookupError`].
+    pub fn request(&self, id: &[u8; 16]) -> Result<Option<Request>, LookupError> {
+        let segment = Segment::at(Index::Requests, String::new(), id);
+        self.compared.borrow_mut().believe(&self.connection, segment)?;
+        let request = self
+            .connection
+            .prepare_cached("SELECT account, position FROM requests WHERE id = ?1")?
+            .query_row([id], |row| {
+                Ok(match row.get::<_, Option<String>>(0)? {
+                    Some(number) => Request::Account(number.parse().map_err(|_| malformed(0))?),
+                    None => Request::Cash(row.get::<_, i64>(1)?.cast_unsigned()),
+                })
+            })
+            .optional()?;
+        Ok(request)
     }
 
     /// Movements of an account before (position, leg), newest first.

@@ -40,6 +40,11 @@ impl Place {
         Self { index: Index::Voids, bank: String::new(), id: key.id.0, hash: Some(hash.0) }
     }
 
+    /// Of an administrator's request.
+    pub fn request(id: &[u8; 16]) -> Self {
+        Self { index: Index::Requests, bank: String::new(), id: *id, hash: None }
+    }
+
     fn key(&self) -> Vec<Value> {
         let bank = (!self.bank.is_empty()).then(|| Value::Text(self.bank.clone()));
         let hash = self.hash.map(|hash| Value::Blob(hash.to_vec()));
@@ -51,6 +56,7 @@ impl Place {
             Index::Outcomes => "SELECT * FROM outcomes WHERE id = ?1",
             Index::Promises => "SELECT * FROM promises WHERE bank = ?1 AND id = ?2 AND hash = ?3",
             Index::Voids => "SELECT * FROM voids WHERE id = ?1 AND hash = ?2",
+            Index::Requests => "SELECT * FROM requests WHERE id = ?1",
         }
     }
 
@@ -60,6 +66,7 @@ impl Place {
             Index::Outcomes => "SELECT id FROM outcomes WHERE ?1 = '' ORDER BY id DESC LIMIT 1",
             Index::Promises => "SELECT id FROM promises WHERE bank = ?1 ORDER BY id DESC LIMIT 1",
             Index::Voids => "SELECT id FROM voids WHERE ?1 = '' ORDER BY id DESC LIMIT 1",
+            Index::Requests => "SELECT id FROM requests WHERE ?1 = '' ORDER BY id DESC LIMIT 1",
         }
     }
 
@@ -72,6 +79,7 @@ impl Place {
                 "INSERT OR REPLACE INTO promises VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
             }
             Index::Voids => "INSERT OR REPLACE INTO voids VALUES (?1, ?2, ?3, ?4)",
+            Index::Requests => "INSERT OR REPLACE INTO requests VALUES (?1, ?2, ?3)",
         }
     }
 }
@@ -243,7 +251,8 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(super::super::SCHEMA).unwrap();
         let (hash, key) = (OrderHash([0; 32]), key(1));
-        for place in [Place::outcome(&key), Place::promise(&key, &hash), Place::void(&key, &hash)] {
+        let voids = Place::void(&key, &hash);
+        for place in [Place::outcome(&key), Place::promise(&key, &hash), voids, Place::request(&key.id.0)] {
             let plan = format!("EXPLAIN QUERY PLAN {}", place.newest());
             let mut statement = connection.prepare(&plan).unwrap();
             let steps = statement.query_map(["Bank1"], |row| row.get::<_, String>(3)).unwrap();

@@ -36,16 +36,19 @@ pub(super) enum Index {
     Promises,
     /// Voids by id and hash.
     Voids,
+    /// Administrators' requests by id.
+    Requests,
 }
 
 impl Index {
-    const ALL: [Self; 3] = [Self::Outcomes, Self::Promises, Self::Voids];
+    const ALL: [Self; 4] = [Self::Outcomes, Self::Promises, Self::Voids, Self::Requests];
 
     fn table(self) -> &'static str {
         match self {
             Index::Outcomes => "outcomes",
             Index::Promises => "promises",
             Index::Voids => "voids",
+            Index::Requests => "requests",
         }
     }
 
@@ -57,6 +60,7 @@ impl Index {
                 "SELECT bank, id, * FROM promises ORDER BY bank DESC, id DESC, hash DESC LIMIT ?1"
             }
             Index::Voids => "SELECT '', id, * FROM voids ORDER BY id DESC, hash DESC LIMIT ?1",
+            Index::Requests => "SELECT '', id, * FROM requests ORDER BY id DESC LIMIT ?1",
         }
     }
 
@@ -66,6 +70,7 @@ impl Index {
             Index::Outcomes => "SELECT * FROM outcomes WHERE ?1 = '' AND id BETWEEN ?2 AND ?3",
             Index::Promises => "SELECT * FROM promises WHERE bank = ?1 AND id BETWEEN ?2 AND ?3",
             Index::Voids => "SELECT * FROM voids WHERE ?1 = '' AND id BETWEEN ?2 AND ?3",
+            Index::Requests => "SELECT * FROM requests WHERE ?1 = '' AND id BETWEEN ?2 AND ?3",
         }
     }
 }
@@ -154,12 +159,11 @@ pub enum LookupError {
 pub(super) struct Compared(HashSet<Segment>);
 
 impl Compared {
-    /// Sees to it that a key's segment is compared.
+    /// Sees to it that a segment is compared.
     ///
     /// # Errors
     /// [`LookupError`].
-    pub fn believe(&mut self, connection: &Connection, index: Index, key: &Key) -> Result<(), LookupError> {
-        let segment = Segment::of(index, key);
+    pub fn believe(&mut self, connection: &Connection, segment: Segment) -> Result<(), LookupError> {
         if self.0.contains(&segment) {
             return Ok(());
         }
@@ -358,10 +362,11 @@ mod tests {
         assert!(newest_are_whole_of(&connection, 100).unwrap());
         let mut compared = Compared::default();
         for (prefix, whole) in [(6, true), (7, false), (8, true), (250, true)] {
-            let believed = compared.believe(&connection, Index::Voids, &key(prefix, 50));
+            let believed = compared.believe(&connection, Segment::of(Index::Voids, &key(prefix, 50)));
             assert_eq!(believed.is_ok(), whole, "{prefix}");
         }
-        let text = compared.believe(&connection, Index::Voids, &key(7, 0)).unwrap_err().to_string();
+        let text =
+            compared.believe(&connection, Segment::of(Index::Voids, &key(7, 0))).unwrap_err().to_string();
         assert!(text.contains("its voids with ids that begin with 0707070707"), "{text}");
     }
 }

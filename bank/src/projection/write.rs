@@ -147,11 +147,15 @@ fn project_kind(
         Kind::Released { order, acknowledgement, .. } => {
             end_promise(transaction, rows, order, STATE_RELEASED, None, acknowledgement, position)?;
         }
-        Kind::PersonAdded { .. }
-        | Kind::DeviceAdded { .. }
-        | Kind::AccountOpened { .. }
-        | Kind::Cash { .. }
-        | Kind::CapSet { .. } => {}
+        Kind::AccountOpened { request, number, .. } => {
+            let columns = vec![blob(request), text(number), Value::Integer(position)];
+            rows.insert(transaction, Place::request(request), columns)?;
+        }
+        Kind::Cash { request, .. } => {
+            let columns = vec![blob(request), Value::Null, Value::Integer(position)];
+            rows.insert(transaction, Place::request(request), columns)?;
+        }
+        Kind::PersonAdded { .. } | Kind::DeviceAdded { .. } | Kind::CapSet { .. } => {}
     }
     Ok(Some(()))
 }

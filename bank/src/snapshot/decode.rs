@@ -13,8 +13,8 @@ use strife_proto::{Refusal, v1};
 use super::file::FrameReader;
 use super::{SCHEMA_VERSION, Snapshot, Unbelieved};
 use crate::journal::Chain;
-use crate::ledger::entry::{person, sixteen, verdict_of};
-use crate::ledger::state::{Account, AccountState, Device, Own, PayerKnown, Promise, Request, Settlement};
+use crate::ledger::entry::{person, verdict_of};
+use crate::ledger::state::{Account, AccountState, Device, Own, PayerKnown, Promise, Settlement};
 use crate::ledger::{LedgerAccount, State};
 
 /// Records for which room is made on the word of a head that is not proved yet.
@@ -45,7 +45,6 @@ pub(super) fn decode(file: impl Read, own: &Own) -> Result<Snapshot, Unbelieved>
     state.next_position = head.next_position;
     state.next_account_body = head.next_account_body;
     state.accounts.reserve(head.accounts.min(RESERVED_MAX) as usize);
-    state.requests.reserve(head.requests.min(RESERVED_MAX) as usize);
     while let Some(part) = frames.message::<pb::SnapshotPart>()? {
         take(&mut state, part).map_err(|_| Unbelieved::Damaged("a record is malformed"))?;
     }
@@ -87,13 +86,6 @@ fn take(state: &mut State, part: pb::SnapshotPart) -> Result<(), Refusal> {
         let order = ReceivedOrder::decode(owed.order)?;
         let known = self::owed(&order, owed.outcome.ok_or(Refusal::Malformed)?, owed.position)?;
         state.payers.insert(order.key().clone(), Arc::new(known));
-    }
-    for request in part.requests {
-        let done = match request.account_number.as_str() {
-            "" => Request::Cash(request.cash_position),
-            number => Request::Account(number.parse()?),
-        };
-        state.requests.insert(sixteen(&request.request_id)?, done);
     }
     Ok(())
 }

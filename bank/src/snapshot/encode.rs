@@ -10,7 +10,7 @@ use super::SCHEMA_VERSION;
 use super::file::FrameWriter;
 use crate::journal::Chain;
 use crate::ledger::overlay::Table;
-use crate::ledger::state::{Account, AccountState, Device, PayerKnown, Promise, Request, Settlement};
+use crate::ledger::state::{Account, AccountState, Device, PayerKnown, Promise, Settlement};
 use crate::ledger::{LedgerAccount, State};
 
 /// Records in one part.
@@ -39,10 +39,10 @@ pub(super) fn encode(state: &State, chain: &Chain, out: impl Write) -> io::Resul
         promises,
         promise_counts: _, // counted again
         payers,
-        voids: _,   // the projections have them
-        payees: _,  // the projections have them
-        credits: _, // the projections have them
-        requests,
+        voids: _,    // the projections have them
+        payees: _,   // the projections have them
+        credits: _,  // the projections have them
+        requests: _, // the projections have them
         sessions: _, // rows beside the journal
     } = state;
     let mut out = FrameWriter::begin(out)?;
@@ -54,7 +54,6 @@ pub(super) fn encode(state: &State, chain: &Chain, out: impl Write) -> io::Resul
         next_position: *next_position,
         next_account_body: *next_account_body,
         accounts: accounts.len() as u64,
-        requests: requests.len() as u64,
     })?;
     let accounts = sorted(accounts).map(|(number, account)| self::account(number.to_string(), account));
     parts(&mut out, accounts, |part| &mut part.accounts)?;
@@ -74,8 +73,6 @@ pub(super) fn encode(state: &State, chain: &Chain, out: impl Write) -> io::Resul
     // what is decided and acknowledged stands in the projections
     let owed = sorted(payers).filter(|(_, known)| known.payer.is_owed()).map(|(_, known)| owed_record(known));
     parts(&mut out, owed, |part| &mut part.owed)?;
-    let requests = sorted(requests).map(|(id, request)| self::request(id, request));
-    parts(&mut out, requests, |part| &mut part.requests)?;
     out.finish()
 }
 
@@ -152,12 +149,4 @@ fn owed_record(known: &PayerKnown) -> pb::SnapshotOwed {
         outcome: outcome.clone(),
         position: *position,
     }
-}
-
-fn request(id: &[u8; 16], request: &Request) -> pb::SnapshotRequest {
-    let (account_number, cash_position) = match request {
-        Request::Account(number) => (number.to_string(), 0),
-        Request::Cash(position) => (String::new(), *position),
-    };
-    pb::SnapshotRequest { request_id: Bytes::copy_from_slice(id), account_number, cash_position }
 }

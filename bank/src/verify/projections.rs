@@ -18,10 +18,11 @@ use crate::ledger::state::Own;
 use crate::projection::{self, FILE, ProjectionError, Scratch};
 
 /// Each table, and the columns that its rows are known by, which stand first in it.
-const TABLES: [(&str, &[&str]); 6] = [
+const TABLES: [(&str, &[&str]); 7] = [
     ("outcomes", &["id"]),
     ("voids", &["id", "hash"]),
     ("promises", &["bank", "id", "hash"]),
+    ("requests", &["id"]),
     ("segments", &["of", "bank", "prefix"]),
     ("balances", &["account"]),
     ("movements", &["account", "position", "leg"]),

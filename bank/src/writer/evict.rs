@@ -19,6 +19,7 @@ enum Evictable {
     Void(Key, OrderHash),
     Payee(Key, OrderHash),
     Credit(Key),
+    Request([u8; 16]),
 }
 
 /// What may leave memory once the projections have passed a position.
@@ -52,6 +53,9 @@ impl Eviction {
                     Evictable::Payee(order.key().clone(), order.hash())
                 }
                 Kind::Released { order, .. } => Evictable::Payee(order.key().clone(), order.hash()),
+                Kind::AccountOpened { request, .. } | Kind::Cash { request, .. } => {
+                    Evictable::Request(*request)
+                }
                 _ => continue,
             };
             self.queue.push_back((position, evictable));
@@ -79,6 +83,7 @@ impl Eviction {
                         overlay.payees.remove(&both);
                     }
                 }
+                Evictable::Request(id) => overlay.requests.remove(id),
                 Evictable::Credit(key) => {
                     if overlay.credits.get(key).is_some_and(|known| known.position == *position) {
                         overlay.credits.remove(key);
@@ -126,6 +131,7 @@ pub(crate) struct Loaded {
     voids: Vec<(Key, OrderHash)>,
     payees: Vec<((Key, OrderHash), u64)>,
     credits: Vec<(Key, u64)>,
+    requests: Vec<[u8; 16]>,
 }
 
 impl Loaded {
@@ -152,6 +158,9 @@ impl Loaded {
             }
             Command::Post { order, .. } | Command::Release { order, .. } => {
                 self.load_payee(order.key(), order.hash(), overlay, projections)
+            }
+            Command::OpenAccount { request, .. } | Command::Cash { request, .. } => {
+                self.load_request(*request, overlay, projections)
             }
             _ => Ok(()),
         }
@@ -207,6 +216,21 @@ impl Loaded {
         Ok(())
     }
 
+    fn load_request(
+        &mut self,
+        id: [u8; 16],
+        overlay: &mut Overlay<'_>,
+        projections: &ProjectionReader,
+    ) -> Result<(), LookupError> {
+        if overlay.requests.get(&id).is_none()
+            && let Some(request) = projections.request(&id)?
+        {
+            self.requests.push(id);
+            overlay.requests.insert(id, request);
+        }
+        Ok(())
+    }
+
     /// Always looked up: refunds are few, and of several orders that were posted under one key memory may hold a later
     /// one. Where both hold the same, memory knows of refunds that the projections have not reached.
     fn load_credit(
@@ -231,9 +255,12 @@ impl Loaded {
                 overlay.payers.remove(&key);
             }
         }
-        // a void never changes
+        // a void and a request never change
         for both in self.voids {
             overlay.voids.remove(&both);
+        }
+        for id in self.requests {
+            overlay.requests.remove(&id);
         }
         for (both, position) in self.payees {
             if overlay.payees.get(&both).is_some_and(|known| known.position == position) {

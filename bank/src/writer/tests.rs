@@ -321,6 +321,43 @@ fn fifty_copies_in_one_batch_and_more_later_and_after_a_restart_are_one_transfer
 }
 
 #[test]
+fn an_administrators_request_is_carried_out_once_in_memory_in_the_projections_and_after_a_restart() {
+    let (mut bank_, ann, _) = TestBank::with_people(1_000, 0);
+    let eur = Currency::new("EUR").unwrap();
+    let opens =
+        |person, request| Command::OpenAccount { person, currency: eur, name: "Everyday".into(), request };
+    let pays_in = |request| Command::Cash {
+        account: ann,
+        minor_units: 500,
+        currency: eur,
+        reason: "again".into(),
+        operator: "op".into(),
+        request,
+    };
+    let cash = bank_.ask(pays_in([20; 16]));
+    let (before, money) = (bank_.ask(opens(ANN, [10; 16])), bank_.balance(ann));
+    assert_eq!(before, Answer::Account(ann));
+    let check = |bank_: &mut TestBank| {
+        let again = vec![opens(ANN, [10; 16]), pays_in([20; 16]), opens(ANN, [20; 16]), pays_in([10; 16])];
+        let out_of_place = Answer::Refused(Refusal::OutOfPlace);
+        assert_eq!(bank_.batch(again), [before.clone(), cash.clone(), out_of_place.clone(), out_of_place]);
+        assert_eq!(bank_.balance(ann), money);
+        let login = PersonRow {
+            id: PersonId([9; 16]),
+            login: "ann".into(),
+            display_name: "Another".into(),
+            password_hash: "x".into(),
+        };
+        assert_eq!(bank_.ask(Command::AddPerson(login)), Answer::Refused(Refusal::AlreadyExists));
+    };
+    check(&mut bank_);
+    bank_.projector.catch_up().unwrap();
+    check(&mut bank_);
+    assert!(bank_.writer.shared.read().requests.is_empty(), "memory has let go of them");
+    check(&mut bank_.restart());
+}
+
+#[test]
 fn nobody_is_answered_before_the_batch_is_durable() {
     let (mut bank, ann, _) = TestBank::with_people(100, 0);
     let order = bank.order("Bank1", ann, "bob@Bank1", 60);

@@ -74,7 +74,7 @@ fn sound_projections_are_kept_and_every_row_of_them_is_summed() {
     let (answers, position) = asked_again(dir.path(), &orders);
     assert!(is_marked(dir.path()), "they were not made anew");
     assert_eq!(asked_again(dir.path(), &orders), (answers, position));
-    for table in ["outcomes", "promises", "voids"] {
+    for table in ["outcomes", "promises", "voids", "requests"] {
         let connection = Connection::open(dir.path().join(FILE)).unwrap();
         let sums = "SELECT coalesce(sum(count), 0) FROM segments WHERE of = ?1";
         let summed: i64 = connection.query_row(sums, [table], |row| row.get(0)).unwrap();
