@@ -56,6 +56,20 @@ pub(crate) struct Sizes {
     /// (--growth) Accounts of a small bank.
     #[arg(long, default_value_t = 1_000)]
     accounts_small: u64,
+    /// (--growth) This alone.
+    #[arg(long)]
+    of: Option<Factor>,
+}
+
+/// What there is more of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Factor {
+    /// Accounts at a bank.
+    Accounts,
+    /// Entries of a journal, and movements on an account.
+    Entries,
+    /// Banks of the network.
+    Banks,
 }
 
 /// What one comparison came to: medians of the rounds.
@@ -70,6 +84,8 @@ struct Line {
     /// One call alone, in microseconds.
     p50_us: [u64; 2],
     p50_ratio: f64,
+    /// Under load.
+    entries_per_batch: [f64; 2],
 }
 
 /// What is the same for all comparisons.
@@ -93,40 +109,21 @@ pub(crate) async fn growth(
 ) -> anyhow::Result<Vec<Row>> {
     let growth = Growth { dir, people, rounds, window };
     let small = Fill { accounts: sizes.accounts_small, entries: 0, depth: 0 };
-    let depth = u64::from(sizes.page) * u64::from(PAGE);
     let mut base = growth.rig(2, small).await?;
     let mut rows = Vec::new();
-
-    let many = Fill { accounts: sizes.accounts, ..small };
-    let mut large = growth.rig(2, many).await?;
-    let started_mib = resident_mib(&large.world)?;
-    let line = growth.compare("accounts", [small.accounts, sizes.accounts], [&mut base, &mut large]).await?;
-    rows.push(row("a transfer, with more accounts", &line));
-    let mib = started_mib.max(resident_mib(&large.world)?);
-    println!("{}", serde_json::json!({ "accounts": sizes.accounts, "resident_mib": mib }));
-    rows.push(Row::of(
-        "MiB of a bank with all these accounts",
-        Target::AtMost(RESIDENT_MIB_MAX),
-        Some(ratio(mib, 1)),
-        "",
-    ));
-    growth.count(&large, many).await?;
-    drop(large);
-
-    let long = Fill { entries: sizes.entries, depth, ..small };
-    let mut large = growth.rig(2, long).await?;
-    let line =
-        growth.compare("entries", [2 * small.accounts, sizes.entries], [&mut base, &mut large]).await?;
-    rows.push(row("a transfer, with a longer journal", &line));
-    let line = growth.pages(&large.world, sizes.page).await?;
-    rows.push(row("a page of history, deeper", &line));
-    growth.count(&large, long).await?;
-    drop(large);
-
-    let mut large = growth.rig(sizes.banks, small).await?;
-    let line = growth.compare("banks", [2, sizes.banks as u64], [&mut base, &mut large]).await?;
-    rows.push(row("a transfer, with more banks", &line));
-    growth.count(&large, small).await?;
+    let wanted = |factor| sizes.of.is_none_or(|only| only == factor);
+    if wanted(Factor::Accounts) {
+        rows.extend(growth.with_accounts(&mut base, small, sizes).await?);
+    }
+    if wanted(Factor::Entries) {
+        rows.extend(growth.with_entries(&mut base, small, sizes).await?);
+    }
+    if wanted(Factor::Banks) {
+        let mut large = growth.rig(sizes.banks, small).await?;
+        let line = growth.compare("banks", [2, sizes.banks as u64], [&mut base, &mut large]).await?;
+        rows.push(row("a transfer, with more banks", &line));
+        growth.count(&large, small).await?;
+    }
     growth.count(&base, small).await?;
     Ok(rows)
 }
@@ -163,6 +160,33 @@ impl Growth<'_> {
         let list = fs::read_to_string(list(&world))?;
         let payees = list.lines().map(str::parse).collect::<Result<Vec<AccountNumber>, _>>()?;
         Ok(Rig::new(world, people)?.paying(payees))
+    }
+
+    async fn with_accounts(&self, base: &mut Rig, small: Fill, sizes: Sizes) -> anyhow::Result<[Row; 2]> {
+        let many = Fill { accounts: sizes.accounts, ..small };
+        let mut large = self.rig(2, many).await?;
+        let started_mib = resident_mib(&large.world)?;
+        let line = self.compare("accounts", [small.accounts, sizes.accounts], [base, &mut large]).await?;
+        let mib = started_mib.max(resident_mib(&large.world)?);
+        println!("{}", serde_json::json!({ "accounts": sizes.accounts, "resident_mib": mib }));
+        self.count(&large, many).await?;
+        let memory = Row::of(
+            "MiB of a bank with all these accounts",
+            Target::AtMost(RESIDENT_MIB_MAX),
+            Some(ratio(mib, 1)),
+            "",
+        );
+        Ok([row("a transfer, with more accounts", &line), memory])
+    }
+
+    async fn with_entries(&self, base: &mut Rig, small: Fill, sizes: Sizes) -> anyhow::Result<[Row; 2]> {
+        let depth = u64::from(sizes.page) * u64::from(PAGE);
+        let long = Fill { entries: sizes.entries, depth, ..small };
+        let mut large = self.rig(2, long).await?;
+        let line = self.compare("entries", [2 * small.accounts, sizes.entries], [base, &mut large]).await?;
+        let page = self.pages(&large.world, sizes.page).await?;
+        self.count(&large, long).await?;
+        Ok([row("a transfer, with a longer journal", &line), row("a page of history, deeper", &page)])
     }
 
     /// Counts the money of a network whose first bank was filled: all that was ever paid in is there.
@@ -270,7 +294,13 @@ impl Line {
         };
         let (cpu_us, cpu_ratio) = compared(busy, Slice::servers_cpu_us)?;
         let (p50_us, p50_ratio) = compared(alone, |slice| slice.percentile_us(50))?;
-        Ok(Self { factor, small, large, cpu_us, cpu_ratio, p50_us, p50_ratio })
+        let entries_per_batch = [0, 1].map(|which: usize| {
+            let batches = busy[which].iter().flat_map(|slice| slice.spent.batches.values());
+            let sums =
+                batches.fold((0, 0), |(entries, rows), one| (entries + one.entries, rows + one.batches));
+            rounded(ratio(sums.0, sums.1))
+        });
+        Ok(Self { factor, small, large, cpu_us, cpu_ratio, p50_us, p50_ratio, entries_per_batch })
     }
 }
 
