@@ -3,6 +3,7 @@
 //! deleted and rebuilt whenever it is missing, old or wrong.
 
 mod demand;
+mod handover;
 mod life;
 mod read;
 mod rows;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use demand::Demand;
+pub use handover::{Handed, Handover};
 pub use life::Recorded;
 pub use read::{ProjectionReader, StoredMovement};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
@@ -27,6 +29,7 @@ pub use write::describe;
 use crate::journal::connection::{configure, open_still};
 use crate::journal::reader::{JournalRead, ReadError};
 use crate::journal::{Chain, Checkpointer, OpenStore};
+use write::Source;
 
 /// The projections' file in a bank's data folder.
 pub const FILE: &str = "projections.db";
@@ -114,10 +117,12 @@ pub struct Projector {
     checkpointer: Option<Checkpointer>,
     connection: Connection,
     network: String,
-    /// The journal's chain as far as it is projected: each batch was found to continue it.
+    /// The journal's chain as far as it is projected: each batch that was read was found to continue it, and each that
+    /// was handed over had just been written.
     chain: Chain,
     progress: watch::Sender<u64>,
     demand: Arc<Demand>,
+    handover: Arc<Handover>,
     /// About so many bytes were written into the journal's write-ahead log since it was tidied.
     untidied: usize,
     tidied_at: Instant,
@@ -155,6 +160,7 @@ impl Projector {
             progress: watch::Sender::new(chain.next_position - 1),
             chain,
             demand: Arc::default(),
+            handover: Arc::default(),
             untidied: 0,
             tidied_at: Instant::now(),
         })
@@ -163,6 +169,11 @@ impl Projector {
     /// Where those say so who wait for the projections.
     pub fn demand(&self) -> Arc<Demand> {
         self.demand.clone()
+    }
+
+    /// Where the writer leaves what is durable.
+    pub fn handover(&self) -> Arc<Handover> {
+        self.handover.clone()
     }
 
     /// Tells the journal position that the projections have reached.
@@ -181,14 +192,23 @@ impl Projector {
 
     /// Projects one transaction's worth; `false` if nothing was left.
     fn step(&mut self) -> Result<bool, ProjectionError> {
-        let batches = self.journal.batches_after(self.chain.number, BATCHES_PER_COMMIT_MAX)?;
+        let mut batches: Vec<Source> = self
+            .handover
+            .take(self.chain.number, BATCHES_PER_COMMIT_MAX)
+            .into_iter()
+            .map(Source::Memory)
+            .collect();
+        if batches.is_empty() {
+            let read = self.journal.batches_after(self.chain.number, BATCHES_PER_COMMIT_MAX)?;
+            batches = read.into_iter().map(Source::Journal).collect();
+        }
         if batches.is_empty() {
             return Ok(false);
         }
         kill::passes(When::Before, "write/projections");
         write::project(&mut self.connection, &self.network, &mut self.chain, &batches)?;
         kill::passes(When::After, "write/projections");
-        self.untidied += batches.iter().map(|batch| batch.body.len() + COMMIT_BYTES).sum::<usize>();
+        self.untidied += batches.iter().map(|batch| batch.bytes() + COMMIT_BYTES).sum::<usize>();
         self.progress.send_replace(self.chain.next_position - 1);
         Ok(true)
     }
@@ -265,6 +285,7 @@ impl Scratch {
             if batches.is_empty() {
                 break;
             }
+            let batches: Vec<Source> = batches.into_iter().map(Source::Journal).collect();
             write::project(&mut self.connection, &self.network, &mut self.chain, &batches)?;
         }
         Ok(&self.connection)

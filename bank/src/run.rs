@@ -150,6 +150,7 @@ pub async fn run(
         chain,
         shared: shared.clone(),
         projections: ProjectionReader::open(&settings.data_dir, &own.network)?,
+        handover: projector.handover(),
         rows: stores.reader(&settings.data_dir)?,
         projected: projected.clone(),
         key: BankKeys::load(&settings.keys_dir)?.signing,

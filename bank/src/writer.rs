@@ -27,7 +27,7 @@ use crate::journal::reader::JournalRead;
 use crate::journal::{AppendError, Chain, Row, Store};
 use crate::ledger::state::Changes;
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
-use crate::projection::{LookupError, ProjectionReader, describe};
+use crate::projection::{Handed, Handover, LookupError, ProjectionReader, describe};
 use evict::{Eviction, load_login};
 
 /// Committed batches that a slow watcher may lag behind before it is sent all balances instead.
@@ -82,7 +82,9 @@ pub struct Writer {
     pub shared: Arc<Shared>,
     /// For what is not in memory.
     pub projections: ProjectionReader,
-    /// How far the projections are.
+    /// Leaves entries for them.
+    pub handover: Arc<Handover>,
+    /// How far they are.
     pub projected: watch::Receiver<u64>,
     /// Signs statements.
     pub key: SigningKey,
@@ -253,6 +255,7 @@ impl Writer {
             answer_all(std::mem::take(&mut responds), answers.clone());
         }
         let wrote = !entries.is_empty() || !rows.is_empty();
+        let mut bytes = 0;
         if wrote {
             let wire = pb::Batch { entries: entries.iter().map(Entry::to_wire).collect() };
             let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
@@ -265,6 +268,7 @@ impl Writer {
                 }
                 Err(fatal) => return Err(fatal.into()),
             }
+            bytes = row.body.len();
             if row.count > 0 {
                 // it was made from the chain: there is nothing to check
                 self.chain = Chain::after(&row);
@@ -272,18 +276,17 @@ impl Writer {
         }
         self.shared.state.write().unwrap_or_else(PoisonError::into_inner).merge(changes);
         eviction.done(evicted);
-        if wrote {
-            // also where there is nothing to project: the journal's log has grown
-            self.wake.send_replace(news.position);
-        }
+        let position = news.position;
         if !entries.is_empty() {
-            eviction.note(
-                &entries,
-                news.position + 1 - entries.len() as u64,
-                &self.shared.read().own.network,
-            );
+            let first_position = position + 1 - entries.len() as u64;
+            eviction.note(&entries, first_position, &self.shared.read().own.network);
+            self.handover.put(Handed { chain: self.chain.clone(), first_position, entries, bytes });
             // nobody watching is fine
             let _ = self.shared.news.send(Arc::new(news));
+        }
+        if wrote {
+            // also where there is nothing to project: the journal's log has grown
+            self.wake.send_replace(position);
         }
         answer_all(responds, answers);
         Ok(())

@@ -1,5 +1,6 @@
 //! From journal batches to rows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use prost::Message;
@@ -10,8 +11,8 @@ use strife_proto::domain::{AccountNumber, ReceivedOrder};
 use strife_proto::statement::Statement;
 use strife_proto::v1;
 
-use super::ProjectionError;
 use super::rows::{Columns, Place, Rows};
+use super::{Handed, ProjectionError};
 use crate::journal::chain::{Batch, Chain};
 use crate::journal::reader::{ReadError, entries_of};
 use crate::ledger::entry::{Entry, Kind, LedgerAccount};
@@ -56,21 +57,49 @@ fn account(number: Option<AccountNumber>) -> Value {
     number.map_or(Value::Null, text)
 }
 
+/// Where a batch comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// Read from the journal: to be checked and decoded.
+    Journal(Batch),
+    /// Handed over by the writer, which has just made it durable.
+    Memory(Handed),
+}
+
+impl Source {
+    /// Length of its row in the journal.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Source::Journal(batch) => batch.body.len(),
+            Source::Memory(batch) => batch.bytes,
+        }
+    }
+}
+
 /// Projects batches in one transaction, if they continue the chain of what is projected, and moves it on.
 pub(super) fn project(
     connection: &mut Connection,
     network: &str,
     chain: &mut Chain,
-    batches: &[Batch],
+    batches: &[Source],
 ) -> Result<(), ProjectionError> {
     let transaction = connection.transaction()?;
     let mut rows = Rows::default();
     let mut own = BTreeMap::new();
     let mut next = chain.clone();
     for batch in batches {
-        next.advance(batch).map_err(ReadError::from)?;
-        for (entry, position) in entries_of(batch)?.iter().zip(batch.first_position..) {
-            let malformed = || ReadError::Malformed(batch.number);
+        let (entries, first_position) = match batch {
+            Source::Journal(batch) => {
+                next.advance(batch).map_err(ReadError::from)?;
+                (Cow::Owned(entries_of(batch)?), batch.first_position)
+            }
+            Source::Memory(batch) => {
+                next = batch.chain.clone();
+                (Cow::Borrowed(batch.entries.as_slice()), batch.first_position)
+            }
+        };
+        for (entry, position) in entries.iter().zip(first_position..) {
+            let malformed = || ReadError::Malformed(next.number);
             project_kind(&transaction, &mut rows, network, entry, position.cast_signed())?
                 .ok_or_else(malformed)?;
             project_legs(&transaction, &mut own, entry, position.cast_signed())?;

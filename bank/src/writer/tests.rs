@@ -121,6 +121,7 @@ impl TestBank {
             chain,
             shared: Arc::new(Shared::new(state)),
             projections: ProjectionReader::open(dir.path(), "test").unwrap(),
+            handover: projector.handover(),
             rows: Sqlite.reader(dir.path()).unwrap(),
             projected: projector.progress(),
             key: SigningKey::from_seed(&[1; 32]).unwrap(),

@@ -104,6 +104,7 @@ impl Bank {
             chain,
             shared: shared.clone(),
             projections: ProjectionReader::open(dir, NETWORK).unwrap(),
+            handover: projector.handover(),
             rows: Sqlite.reader(dir).unwrap(),
             projected: projected.clone(),
             key: key_of(name),

@@ -128,6 +128,7 @@ impl Maker {
             chain,
             shared: shared.clone(),
             projections: ProjectionReader::open(dir, NETWORK)?,
+            handover: projector.handover(),
             rows: Sqlite.reader(dir)?,
             projected: projected.clone(),
             key: BankKeys::load(keys_dir)?.signing,
