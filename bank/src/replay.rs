@@ -116,7 +116,7 @@ fn decode(
 /// # Errors
 /// The position of the first entry that does not fit, and why.
 pub fn apply_all(state: &mut State, entries: &[Entry]) -> Result<(), (u64, ApplyError)> {
-    let mut overlay = Overlay::over(state);
+    let mut overlay = Overlay::over(state, entries.len());
     for entry in entries {
         let position = overlay.next_position;
         apply(&mut overlay, entry).map_err(|error| (position, error))?;

@@ -212,7 +212,7 @@ impl Writer {
     ) -> Result<Option<Decided>, WriterError> {
         let state = self.shared.read();
         let mut batch = Batch {
-            overlay: Overlay::over(&state),
+            overlay: Overlay::over(&state, commands.len()),
             entries: Vec::new(),
             rows: Vec::new(),
             now_ms: self.clock.now_ms(),

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 
 use crate::ledger::state::*;
@@ -14,17 +15,29 @@ use crate::ledger::state::*;
 /// million accounts take half the memory that they take in a map of the standard library.
 pub type Table<K, V> = IndexMap<K, V>;
 
-/// Changes on top of a committed table. `None` is a removal.
+/// What one batch changes in a table; `None` is a removal. It is as short as a batch, so that keys that were chosen to
+/// collide gain nothing, and the quick hash is enough.
+pub type Changed<K, V> = HashMap<K, Option<V>, RandomState>;
+
+/// Changes on top of a committed table.
 #[derive(Debug)]
 pub struct Layer<'a, K, V> {
     base: &'a Table<K, V>,
-    changes: HashMap<K, Option<V>>,
+    changes: Changed<K, V>,
+    /// How many there may be.
+    expected: usize,
 }
 
 impl<'a, K: Eq + Hash + Clone, V: Clone> Layer<'a, K, V> {
-    /// No changes yet.
-    pub fn over(base: &'a Table<K, V>) -> Self {
-        Self { base, changes: HashMap::new() }
+    /// No changes yet; room is made for as many as are expected with the first.
+    pub fn over(base: &'a Table<K, V>, expected: usize) -> Self {
+        Self { base, changes: Changed::default(), expected }
+    }
+
+    fn make_room(&mut self) {
+        if self.changes.is_empty() {
+            self.changes.reserve(self.expected);
+        }
     }
 
     /// The value as this batch sees it.
@@ -41,6 +54,7 @@ impl<'a, K: Eq + Hash + Clone, V: Clone> Layer<'a, K, V> {
 
     /// The value to change, if there is one.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.make_room();
         match self.changes.entry(key.clone()) {
             Entry::Occupied(change) => change.into_mut().as_mut(),
             Entry::Vacant(place) => {
@@ -52,22 +66,24 @@ impl<'a, K: Eq + Hash + Clone, V: Clone> Layer<'a, K, V> {
 
     /// Sets a value.
     pub fn insert(&mut self, key: K, value: V) {
+        self.make_room();
         self.changes.insert(key, Some(value));
     }
 
     /// Takes a value away.
     pub fn remove(&mut self, key: &K) {
+        self.make_room();
         self.changes.insert(key.clone(), None);
     }
 
     /// The changes alone, without the borrow of what is below.
-    pub fn into_changes(self) -> HashMap<K, Option<V>> {
+    pub fn into_changes(self) -> Changed<K, V> {
         self.changes
     }
 }
 
 /// Makes changes part of a table.
-pub fn merge<K: Eq + Hash, V>(table: &mut Table<K, V>, changes: HashMap<K, Option<V>>) {
+pub fn merge<K: Eq + Hash, V>(table: &mut Table<K, V>, changes: Changed<K, V>) {
     for (key, change) in changes {
         match change {
             Some(value) => table.insert(key, value),
@@ -79,14 +95,14 @@ pub fn merge<K: Eq + Hash, V>(table: &mut Table<K, V>, changes: HashMap<K, Optio
 macro_rules! overlay {
     ($($field:ident),+ $(,)?) => {
         impl<'a> Overlay<'a> {
-            /// A view with no changes yet.
-            pub fn over(state: &'a State) -> Self {
+            /// A view with no changes yet, for about so many commands or entries.
+            pub fn over(state: &'a State, expected: usize) -> Self {
                 Self {
                     own: &state.own,
                     next_position: state.next_position,
                     next_account_body: state.next_account_body,
                     logins: HashMap::new(),
-                    $($field: Layer::over(&state.$field),)+
+                    $($field: Layer::over(&state.$field, expected),)+
                 }
             }
 
@@ -158,7 +174,7 @@ mod tests {
     #[test]
     fn a_layer_is_seen_by_its_batch_alone_until_it_is_merged() {
         let mut base = Table::from([(1, 10), (2, 20)]);
-        let mut layer = Layer::over(&base);
+        let mut layer = Layer::over(&base, 4);
         *layer.get_mut(&1).unwrap() += 1;
         layer.insert(3, 30);
         layer.remove(&2);

@@ -1,7 +1,6 @@
 //! What a bank knows in memory: balances and what is unfinished; of the past only what its projections have
 //! not caught up with.
 
-use std::collections::HashMap;
 use std::fmt;
 pub use std::sync::Arc;
 
@@ -15,7 +14,7 @@ pub use strife_proto::signing::KeyId;
 use strife_proto::signing::{PublicKey, sha256};
 use strife_proto::v1;
 
-use crate::ledger::overlay::Table;
+use crate::ledger::overlay::{Changed, Table};
 pub use crate::ledger::refund::Credit;
 
 /// A person at this bank.
@@ -232,19 +231,19 @@ pub struct State {
 pub struct Changes {
     pub next_position: u64,
     pub next_account_body: u64,
-    pub accounts: HashMap<AccountNumber, Option<Account>>,
-    pub people: HashMap<PersonId, Option<Person>>,
-    pub devices: HashMap<KeyId, Option<Device>>,
-    pub settlements: HashMap<(BankName, Currency), Option<Settlement>>,
-    pub internal: HashMap<(Internal, Currency), Option<i64>>,
-    pub promises: HashMap<(Key, OrderHash), Option<Arc<Promise>>>,
-    pub promise_counts: HashMap<(BankName, AccountNumber), Option<usize>>,
-    pub payers: HashMap<Key, Option<Arc<PayerKnown>>>,
-    pub voids: HashMap<(Key, OrderHash), Option<VoidKnown>>,
-    pub payees: HashMap<(Key, OrderHash), Option<PayeeKnown>>,
-    pub credits: HashMap<Key, Option<Credit>>,
-    pub requests: HashMap<[u8; 16], Option<Request>>,
-    pub sessions: HashMap<SessionId, Option<Session>>,
+    pub accounts: Changed<AccountNumber, Account>,
+    pub people: Changed<PersonId, Person>,
+    pub devices: Changed<KeyId, Device>,
+    pub settlements: Changed<(BankName, Currency), Settlement>,
+    pub internal: Changed<(Internal, Currency), i64>,
+    pub promises: Changed<(Key, OrderHash), Arc<Promise>>,
+    pub promise_counts: Changed<(BankName, AccountNumber), usize>,
+    pub payers: Changed<Key, Arc<PayerKnown>>,
+    pub voids: Changed<(Key, OrderHash), VoidKnown>,
+    pub payees: Changed<(Key, OrderHash), PayeeKnown>,
+    pub credits: Changed<Key, Credit>,
+    pub requests: Changed<[u8; 16], Request>,
+    pub sessions: Changed<SessionId, Session>,
 }
 
 impl State {

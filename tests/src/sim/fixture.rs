@@ -199,7 +199,7 @@ fn furnish(
     let mut image = Image::default();
     let mut people = Vec::new();
     let mut entries = Vec::new();
-    let mut overlay = Overlay::over(&state);
+    let mut overlay = Overlay::over(&state, 0);
     let euro = Currency::new("EUR").unwrap();
     let mut record = |overlay: &mut Overlay<'_>, legs: Vec<Leg>, kind: Kind| {
         let entry = Entry { at_ms: BEGINS_AT_MS, legs, kind };
