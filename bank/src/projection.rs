@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use demand::Demand;
+pub use demand::{Demand, LAG_ENTRIES_MAX};
 pub use handover::{Handed, Handover};
 pub use life::Recorded;
 pub use read::{ProjectionReader, StoredMovement};
@@ -220,11 +220,11 @@ impl Projector {
     /// [`ProjectionError`].
     pub async fn run(mut self, mut wake: watch::Receiver<u64>) -> Result<(), ProjectionError> {
         loop {
-            let stop = match wake.changed().await {
-                Ok(()) => {
-                    let (projected, demand) = (*self.progress.borrow(), self.demand.clone());
-                    demand.is_left_alone(projected, &mut wake).await
-                }
+            let projected = *self.progress.borrow();
+            // nobody wakes those who are behind
+            let behind = *wake.borrow() > projected;
+            let stop = match if behind { Ok(()) } else { wake.changed().await } {
+                Ok(()) => self.demand.clone().is_left_alone(projected, &mut wake).await,
                 Err(_) => true,
             };
             // a log-in is a commit without a batch

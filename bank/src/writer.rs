@@ -27,7 +27,7 @@ use crate::journal::reader::JournalRead;
 use crate::journal::{AppendError, Chain, Row, Store};
 use crate::ledger::state::Changes;
 use crate::ledger::{ApplyError, Entry, LedgerAccount, Overlay, State, apply};
-use crate::projection::{Handed, Handover, LookupError, ProjectionReader, describe};
+use crate::projection::{Handed, Handover, LAG_ENTRIES_MAX, LookupError, ProjectionReader, describe};
 use evict::{Eviction, load_login};
 
 /// Committed batches that a slow watcher may lag behind before it is sent all balances instead.
@@ -255,10 +255,11 @@ impl Writer {
             answer_all(std::mem::take(&mut responds), answers.clone());
         }
         let wrote = !entries.is_empty() || !rows.is_empty();
+        let count = entries.len() as u64;
         let mut bytes = 0;
         if wrote {
             let wire = pb::Batch { entries: entries.iter().map(Entry::to_wire).collect() };
-            let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), entries.len() as u64);
+            let row = self.chain.extend(Bytes::from(wire.encode_to_vec()), count);
             match self.store.append(&row, &rows).await {
                 Ok(()) => {}
                 Err(error @ (AppendError::Full(_) | AppendError::HeldUp(_))) => {
@@ -275,21 +276,34 @@ impl Writer {
             }
         }
         self.shared.state.write().unwrap_or_else(PoisonError::into_inner).merge(changes);
+        answer_all(responds, answers);
         eviction.done(evicted);
         let position = news.position;
         if !entries.is_empty() {
-            let first_position = position + 1 - entries.len() as u64;
+            let first_position = position + 1 - count;
             eviction.note(&entries, first_position, &self.shared.read().own.network);
             self.handover.put(Handed { chain: self.chain.clone(), first_position, entries, bytes });
             // nobody watching is fine
             let _ = self.shared.news.send(Arc::new(news));
         }
         if wrote {
-            // also where there is nothing to project: the journal's log has grown
-            self.wake.send_replace(position);
+            self.wake_projections(position, position - count);
         }
-        answer_all(responds, answers);
         Ok(())
+    }
+
+    /// Tells the projections how far the journal is, and wakes them where they have nothing to do yet: those that are behind
+    /// come by themselves. What they say is read after what they are told is written, and they do it the other way round.
+    fn wake_projections(&self, position: u64, before: u64) {
+        self.wake.send_if_modified(|written| {
+            *written = position;
+            false
+        });
+        let projected = *self.projected.borrow();
+        // also where there is nothing to project: the journal's log has grown
+        if before <= projected || position.saturating_sub(projected) >= LAG_ENTRIES_MAX {
+            self.wake.send_modify(|_| {});
+        }
     }
 }
 

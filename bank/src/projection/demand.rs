@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 const LAG_MAX: Duration = Duration::from_secs(1);
 
 /// Journal entries that are new at the most before they are projected, asked for or not.
-const LAG_ENTRIES_MAX: u64 = 16_384;
+pub const LAG_ENTRIES_MAX: u64 = 16_384;
 
 /// The farthest journal position that somebody waits for.
 #[derive(Debug, Default)]
