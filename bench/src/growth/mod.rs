@@ -32,7 +32,7 @@ const GROWTH_MAX: f64 = 1.5;
 /// Memory of a bank, in MiB.
 const RESIDENT_MIB_MAX: f64 = 300.0;
 /// Calls in flight for each bank.
-const CALLS_PER_BANK: usize = 32;
+const CALLS_PER_BANK: usize = 16;
 /// Movements on a page.
 const PAGE: u32 = 50;
 /// Movements on the pages that are turned on the way to a deep one.
